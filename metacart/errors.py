@@ -1,0 +1,118 @@
+"""Faults and the exceptions that carry them.
+
+An input that cannot be right stops with one message that lists every fault: where it is, what was
+found, what is allowed and what to try.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["Fault", "InputError", "MetacartError", "nearest", "refuse_unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong, and where.
+
+    Attributes
+    ----------
+    place : str
+        The place inside the input, such as ``findings[3].count.events`` or ``column 'total'``.
+    found : str
+        What stands there.
+    allowed : str
+        What may stand there.
+    attempt : str
+        What to try.
+    path : str or None
+        The file, where there is one.
+    line : int or None
+        The line in the file, counted from 1.
+    severity : {"error", "warning"}
+        A warning is printed and never stops anything.
+    """
+
+    place: str
+    found: str
+    allowed: str = ""
+    attempt: str = ""
+    path: str | None = None
+    line: int | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def at(self, path: str | None = None, line: int | None = None) -> Fault:
+        """Return the same fault with its file and line."""
+        return replace(self, path=path or self.path, line=line or self.line)
+
+    def __str__(self) -> str:
+        where = ""
+        if self.path is not None:
+            where = f"{self.path}:{self.line}: " if self.line else f"{self.path}: "
+        if self.severity == "warning":
+            where += "warning: "
+        parts = [f"{self.place}: {self.found}" if self.place else self.found]
+        if self.allowed:
+            parts.append(f"allowed: {self.allowed}")
+        if self.attempt:
+            parts.append(f"try: {self.attempt}")
+        return where + "; ".join(parts)
+
+
+class MetacartError(Exception):
+    """The base of every exception that metacart raises on purpose."""
+
+
+class InputError(MetacartError, ValueError):
+    """An input that cannot be right, with every fault found in it.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+        At least one.
+
+    Attributes
+    ----------
+    faults : tuple of Fault
+        All of them, in the order in which they were found.
+    """
+
+    def __init__(self, faults: Iterable[Fault] | Fault) -> None:
+        self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Fault, ...]]]:
+        return type(self), (self.faults,)
+
+
+def nearest(word: object, allowed: Iterable[object]) -> str:
+    """Return ``"did you mean 'x'?"`` for the closest allowed word, or an empty string."""
+    words = [str(name) for name in allowed]
+    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def refuse_unknown(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise `InputError` unless `value` is one of the allowed ones.
+
+    Parameters
+    ----------
+    name : str
+        The option, as the user wrote it.
+    value : object
+        What the user gave.
+    allowed : sequence
+        The values that may stand there.
+    """
+    if value not in allowed:
+        raise InputError(
+            Fault(
+                name,
+                f"{value!r} is not known",
+                ", ".join(repr(choice) for choice in allowed),
+                nearest(value, allowed),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Frozen records: studies, analyses, priors and their vocabulary. Floor 0: imports nothing of metacart but errors."""

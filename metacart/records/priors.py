@@ -1,0 +1,321 @@
+"""The grammar of priors: ``Normal(0, 1.5)`` is read, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.errors import Fault, InputError, nearest
+
+__all__ = ["PRIORS", "Prior", "PriorForm", "Support", "parse_prior"]
+
+Support = Literal["real", "positive", "unit"]
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "real": (-math.inf, math.inf),
+    "positive": (0.0, math.inf),
+    "unit": (0.0, 1.0),
+}
+_WORDS = {
+    "real": "any number",
+    "positive": "numbers above zero",
+    "unit": "numbers between 0 and 1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PriorForm:
+    """A distribution that a prior may name: PyMC's name, its parameters and scipy's twin."""
+
+    parameters: tuple[str, ...]
+    positive: frozenset[str]
+    bounds: Callable[..., tuple[float, float]]
+    frozen: Callable[..., Any]
+    example: str
+
+
+def _form(
+    parameters: str,
+    positive: str,
+    support: Support | Callable[..., tuple[float, float]],
+    frozen: Callable[..., Any],
+    example: str,
+) -> PriorForm:
+    bounds = support if callable(support) else lambda *_: _BOUNDS[support]
+    return PriorForm(
+        tuple(parameters.split()), frozenset(positive.split()), bounds, frozen, example
+    )
+
+
+def _stats() -> Any:
+    from scipy import stats
+
+    return stats
+
+
+# Parameters stand in PyMC's order and under PyMC's names.
+PRIORS: dict[str, PriorForm] = {
+    "Normal": _form(
+        "mu sigma", "sigma", "real", lambda m, s: _stats().norm(m, s), "Normal(0, 1.5)"
+    ),
+    "StudentT": _form(
+        "nu mu sigma", "nu sigma", "real", lambda n, m, s: _stats().t(n, m, s), "StudentT(4, 0, 1)"
+    ),
+    "Cauchy": _form(
+        "alpha beta", "beta", "real", lambda a, b: _stats().cauchy(a, b), "Cauchy(0, 1)"
+    ),
+    "Laplace": _form("mu b", "b", "real", lambda m, b: _stats().laplace(m, b), "Laplace(0, 1)"),
+    "Logistic": _form("mu s", "s", "real", lambda m, s: _stats().logistic(m, s), "Logistic(0, 1)"),
+    "TruncatedNormal": _form(
+        "mu sigma lower upper",
+        "sigma",
+        lambda _m, _s, lower, upper: (lower, upper),
+        lambda m, s, lo, up: _stats().truncnorm((lo - m) / s, (up - m) / s, m, s),
+        "TruncatedNormal(0, 1, 0, 5)",
+    ),
+    "Uniform": _form(
+        "lower upper",
+        "",
+        lambda lower, upper: (lower, upper),
+        lambda lo, up: _stats().uniform(lo, up - lo),
+        "Uniform(0, 5)",
+    ),
+    "HalfNormal": _form(
+        "sigma", "sigma", "positive", lambda s: _stats().halfnorm(0, s), "HalfNormal(1)"
+    ),
+    "HalfStudentT": _form(
+        "nu sigma",
+        "nu sigma",
+        "positive",
+        lambda n, s: _HalfT(n, s),
+        "HalfStudentT(4, 0.5)",
+    ),
+    "HalfCauchy": _form(
+        "beta", "beta", "positive", lambda b: _stats().halfcauchy(0, b), "HalfCauchy(0.5)"
+    ),
+    "Exponential": _form(
+        "lam", "lam", "positive", lambda r: _stats().expon(0, 1 / r), "Exponential(1)"
+    ),
+    "Gamma": _form(
+        "alpha beta",
+        "alpha beta",
+        "positive",
+        lambda a, b: _stats().gamma(a, 0, 1 / b),
+        "Gamma(2, 2)",
+    ),
+    "InverseGamma": _form(
+        "alpha beta",
+        "alpha beta",
+        "positive",
+        lambda a, b: _stats().invgamma(a, 0, b),
+        "InverseGamma(2.91, 0.66)",
+    ),
+    "LogNormal": _form(
+        "mu sigma",
+        "sigma",
+        "positive",
+        lambda m, s: _stats().lognorm(s, 0, math.exp(m)),
+        "LogNormal(-1.97, 0.76)",
+    ),
+    "Weibull": _form(
+        "alpha beta",
+        "alpha beta",
+        "positive",
+        lambda a, b: _stats().weibull_min(a, 0, b),
+        "Weibull(2, 1)",
+    ),
+    "Beta": _form(
+        "alpha beta", "alpha beta", "unit", lambda a, b: _stats().beta(a, b), "Beta(1, 5)"
+    ),
+}
+
+
+class _HalfT:
+    """The half-t, which scipy lacks: |T| for a Student t of scale `sigma`."""
+
+    def __init__(self, nu: float, sigma: float) -> None:
+        self._t = _stats().t(nu, 0, sigma)
+
+    def logpdf(self, x: Any) -> Any:
+        return np.where(np.asarray(x) >= 0, math.log(2.0) + self._t.logpdf(x), -np.inf)
+
+    def ppf(self, q: Any) -> Any:
+        return self._t.ppf((1 + np.asarray(q)) / 2)
+
+    def rvs(self, size: Any = None, random_state: Any = None) -> Any:
+        return np.abs(self._t.rvs(size=size, random_state=random_state))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A proper prior: a distribution's name with its numbers.
+
+    Attributes
+    ----------
+    name : str
+        PyMC's name of the distribution, a key of `PRIORS`.
+    arguments : tuple of float
+        Its parameters, in PyMC's order.
+
+    Examples
+    --------
+    >>> prior = parse_prior("HalfNormal(0.5)")
+    >>> prior.name, prior.arguments, str(prior)
+    ('HalfNormal', (0.5,), 'HalfNormal(0.5)')
+    """
+
+    name: str
+    arguments: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{value:g}' for value in self.arguments)})"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval on which the prior puts its mass."""
+        return PRIORS[self.name].bounds(*self.arguments)
+
+    @cached_property
+    def _frozen(self) -> Any:
+        return PRIORS[self.name].frozen(*self.arguments)
+
+    def logpdf(self, value: Any) -> NDArray[np.float64]:
+        """Log density at `value`, any shape."""
+        return np.asarray(self._frozen.logpdf(value), dtype=np.float64)
+
+    def quantile(self, probability: Any) -> NDArray[np.float64]:
+        """Quantiles at `probability`, any shape."""
+        return np.asarray(self._frozen.ppf(probability), dtype=np.float64)
+
+    def draw(self, size: Any, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Independent draws of shape `size`."""
+        return np.asarray(self._frozen.rvs(size=size, random_state=rng), dtype=np.float64)
+
+    def pymc(self) -> tuple[str, dict[str, float]]:
+        """PyMC's distribution name and keyword arguments."""
+        return self.name, dict(zip(PRIORS[self.name].parameters, self.arguments, strict=True))
+
+    def scaled(self, factor: float) -> Prior:
+        """Return the prior of `factor` times the quantity; only for location-scale families."""
+        scale: dict[str, tuple[int, ...]] = {
+            "Normal": (0, 1),
+            "Laplace": (0, 1),
+            "Logistic": (0, 1),
+            "Cauchy": (0, 1),
+        }
+        scale |= {"HalfNormal": (0,), "HalfCauchy": (0,), "StudentT": (1, 2), "HalfStudentT": (1,)}
+        if self.name not in scale:
+            raise ValueError(f"{self} is not a location-scale family")
+        return Prior(
+            self.name,
+            tuple(v * factor if i in scale[self.name] else v for i, v in enumerate(self.arguments)),
+        )
+
+
+_IMPROPER = ("Flat", "HalfFlat")
+
+
+def parse_prior(text: object, *, support: Support = "real", place: str = "") -> Prior:
+    """Read a prior as it stands in a paper.
+
+    Parameters
+    ----------
+    text : str
+        A distribution's name with numbers: ``"Normal(0, 1.5)"`` or ``"Normal(mu=0, sigma=1.5)"``.
+    support : {"real", "positive", "unit"}
+        Where the quantity lives: a prior with mass elsewhere is refused.
+    place : str
+        Where the text stands, for the message.
+
+    Returns
+    -------
+    Prior
+
+    Raises
+    ------
+    InputError
+        For an unknown name, a wrong number of arguments, an improper prior or the wrong support.
+
+    Examples
+    --------
+    >>> parse_prior("HalfNormal(1)", support="positive")
+    Prior(name='HalfNormal', arguments=(1.0,))
+    """
+    allowed = [
+        form.example for form in PRIORS.values() if _within(_example_bounds(form), _BOUNDS[support])
+    ]
+
+    def refuse(found: str, attempt: str = "") -> InputError:
+        return InputError(Fault(place, found, ", ".join(allowed), attempt))
+
+    if not isinstance(text, str):
+        raise refuse(f"{text!r} is not text", f'write "{allowed[0]}"')
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise refuse(f"'{text}' cannot be read", f'write "{allowed[0]}"') from None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        raise refuse(f"'{text}' is not a distribution with numbers", f'write "{allowed[0]}"')
+    name = call.func.id
+    if name in _IMPROPER:
+        raise refuse(f"{name} is improper: it is no distribution", f"a wide {allowed[0]}")
+    if name not in PRIORS:
+        raise refuse(f"the distribution {name} is not known", nearest(name, PRIORS))
+    form = PRIORS[name]
+    values: dict[str, float] = {}
+    pairs = [*zip(form.parameters, call.args, strict=False)]
+    pairs += [(word.arg or "**", word.value) for word in call.keywords]
+    if len(call.args) > len(form.parameters):
+        raise refuse(f"'{text}' has {len(call.args)} numbers", f"such as {form.example}")
+    for parameter, node in pairs:
+        if parameter not in form.parameters or parameter in values:
+            known = ", ".join(form.parameters)
+            raise refuse(f"'{text}' has the parameter '{parameter}'", f"{name} has {known}")
+        values[parameter] = _number(node, text, refuse)
+    missing = [parameter for parameter in form.parameters if parameter not in values]
+    if missing:
+        raise refuse(f"'{text}' lacks {', '.join(missing)}", f"such as {form.example}")
+    for parameter in form.positive:
+        if values[parameter] <= 0:
+            raise refuse(f"'{text}': {parameter} is {values[parameter]:g}", f"{parameter} above 0")
+    arguments = tuple(values[parameter] for parameter in form.parameters)
+    prior = Prior(name, arguments)
+    if prior.bounds[0] >= prior.bounds[1]:
+        raise refuse(f"'{text}': its lower bound is not below its upper bound")
+    if not _within(prior.bounds, _BOUNDS[support]):
+        low, high = prior.bounds
+        raise refuse(
+            f"'{text}' reaches from {low:g} to {high:g}, but this quantity takes {_WORDS[support]}",
+            f"such as {allowed[0]}",
+        )
+    return prior
+
+
+def _number(node: ast.expr, text: str, refuse: Callable[[str], InputError]) -> float:
+    sign = 1.0
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
+        node = node.operand
+    if not (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+        and math.isfinite(node.value)
+    ):
+        raise refuse(f"'{text}' holds something that is not a finite number")
+    return sign * float(node.value)
+
+
+def _within(inner: tuple[float, float], outer: tuple[float, float]) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def _example_bounds(form: PriorForm) -> tuple[float, float]:
+    numbers = [float(n) for n in form.example[form.example.index("(") + 1 : -1].split(",")]
+    return form.bounds(*numbers)
