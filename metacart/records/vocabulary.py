@@ -10,6 +10,7 @@ __all__ = [
     "GRADINGS",
     "OUTCOMES",
     "POPULATIONS",
+    "TIME_HANDLINGS",
     "Direction",
     "Grading",
     "Outcome",
@@ -24,6 +25,7 @@ Direction = Literal["higher", "lower", "neither"]
 
 POPULATIONS: tuple[str, ...] = get_args(Population)
 GRADINGS: tuple[str, ...] = get_args(Grading)
+TIME_HANDLINGS: tuple[str, ...] = get_args(TimeHandling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""From a model or a design to draws. Floor 3."""

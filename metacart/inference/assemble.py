@@ -1,0 +1,283 @@
+"""From draws of the parameters to the whole fit: prior, predictive, likelihood, data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.estimands import Draws, draw_effects, make_draws
+from metacart.inference.marginal import study_log_likelihood
+from metacart.modelling.build import free_parameters
+from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.likelihoods import Likelihood
+from metacart.records.priors import Prior
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["GROUPS", "PRIOR_DRAWS", "groups_of_fit", "parameters_of"]
+
+Array = NDArray[np.float64]
+PRIOR_DRAWS = 4000
+GROUPS = (
+    "posterior",
+    "naive",
+    "prior",
+    "posterior_predictive",
+    "prior_predictive",
+    "log_likelihood",
+    "log_prior",
+    "sample_stats",
+    "observed_data",
+    "constant_data",
+)
+
+
+def groups_of_fit(
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    priors: dict[str, Prior],
+    sampled: xr.Dataset,
+    *,
+    seed: int,
+) -> dict[str, xr.Dataset]:
+    """Return the groups of a fit from the draws of its parameters.
+
+    Parameters
+    ----------
+    spec, design, likelihood, priors
+        The analysis.
+    sampled : Dataset
+        ``mu``, ``theta`` and, where the model has them, ``tau``, ``beta`` and the likelihood's
+        own free parameters, with dims ``chain`` and ``draw``.
+    seed : int
+        Fixes every random number drawn here.
+
+    Returns
+    -------
+    dict of str to Dataset
+        ``posterior``, ``naive`` (only where a bias is taken away after the fit), ``prior``,
+        ``posterior_predictive``, ``prior_predictive``, ``log_likelihood``, ``log_prior``,
+        ``observed_data`` and ``constant_data``.
+    """
+    import xarray as xr
+
+    groups: dict[str, xr.Dataset] = {}
+    rng = np.random.default_rng([seed, 2])
+    applied = _applied(design, likelihood, priors)
+    posterior = parameters_of(sampled, spec, design, likelihood, seed=seed)
+    if applied:
+        groups["naive"] = posterior  # the fit that ignores it
+        posterior = _take_away(posterior, design, likelihood, _draw_own(applied, posterior, rng))
+    prior = _draw_prior(spec, design, priors, rng)
+    prior = _with_next(prior, spec, design, seed)
+    if applied:
+        prior = _take_away(prior, design, likelihood, _draw_own(applied, prior, rng))
+    elif own := {name: priors[name] for name in free_parameters(design, likelihood)}:
+        prior = prior.assign(_draw_own(own, prior, rng))
+    groups["posterior"], groups["prior"] = posterior, prior
+    groups["posterior_predictive"] = _replicate(spec, design, likelihood, posterior, rng)
+    groups["prior_predictive"] = _replicate(spec, design, likelihood, prior, rng)
+    groups["log_likelihood"] = _log_likelihood(spec, design, likelihood, posterior)
+    groups["log_prior"] = _log_prior(design, priors, sampled)
+    groups["observed_data"] = xr.Dataset(
+        {"y": ("finding", design[likelihood.observed].to_numpy())},
+        coords={"finding": design["finding"].to_numpy()},
+    )
+    groups["constant_data"] = _constant_data(design, likelihood)
+    return groups
+
+
+def parameters_of(
+    sampled: xr.Dataset,
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    *,
+    seed: int,
+) -> xr.Dataset:
+    """Return the parameters that a fit keeps, with the next study, labelled as the design is."""
+    keep = ["mu", "tau", "beta", "theta", *likelihood.parameters]
+    kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
+    labels = {
+        name: design[name].to_numpy() for name in ("finding", "coefficient") if name in kept.dims
+    }
+    return _with_next(kept.assign_coords(labels), spec, design, seed)
+
+
+def _applied(
+    design: xr.Dataset, likelihood: Likelihood, priors: dict[str, Prior]
+) -> dict[str, Prior]:
+    """Priors of the parameters that matter but about which the data say nothing."""
+    free = free_parameters(design, likelihood)
+    return {
+        name: priors[name] for name in likelihood.parameters if name in priors and name not in free
+    }
+
+
+def _draw_own(
+    priors: dict[str, Prior], like: xr.Dataset, rng: np.random.Generator
+) -> dict[str, xr.DataArray]:
+    import xarray as xr
+
+    shape = (like.sizes["chain"], like.sizes["draw"])
+    return {
+        name: xr.DataArray(prior.draw(shape, rng), dims=("chain", "draw"))
+        for name, prior in priors.items()
+    }
+
+
+def _take_away(
+    sample: xr.Dataset, design: xr.Dataset, likelihood: Likelihood, own: dict[str, xr.DataArray]
+) -> xr.Dataset:
+    """Subtract the shift that all findings share from everything on the model scale."""
+    import xarray as xr
+
+    alike = {name: np.ones(1) for name in data_of(design)}
+    arrays = {name: values.to_numpy() for name, values in own.items()}
+    shift = xr.DataArray(likelihood.shift(alike, arrays), dims=("chain", "draw"))
+    moved = {name: sample[name] - shift for name in ("mu", "theta", "theta_new")}
+    return sample.assign(moved | own)
+
+
+def _with_next(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset, seed: int) -> xr.Dataset:
+    draws = make_draws(sample, spec, scale_of(design), seed)
+    theta_new = draws.theta_new(design["x"].to_numpy())
+    return sample.assign(theta_new=(("chain", "draw"), theta_new))
+
+
+def _draw_prior(
+    spec: ModelSpec, design: xr.Dataset, priors: dict[str, Prior], rng: np.random.Generator
+) -> xr.Dataset:
+    import xarray as xr
+
+    shape = (1, PRIOR_DRAWS)
+    names = design["coefficient"].to_numpy().tolist()
+    mu = priors["mu"].draw(shape, rng)
+    values: dict[str, Any] = {"mu": (("chain", "draw"), mu)}
+    theta = np.repeat(mu[..., None], design.sizes["finding"], axis=-1)
+    if names:
+        beta = np.stack([priors[f"beta:{name}"].draw(shape, rng) for name in names], axis=-1)
+        values["beta"] = (("chain", "draw", "coefficient"), beta)
+        theta = theta + beta @ design["x"].to_numpy().T
+    if "tau" in priors:
+        tau = priors["tau"].draw(shape, rng)
+        values["tau"] = (("chain", "draw"), tau)
+        effects = draw_effects(
+            (*shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
+        )
+        theta = theta + tau[..., None] * effects[..., design["group"].to_numpy()]
+    values["theta"] = (("chain", "draw", "finding"), theta)
+    coords = {"chain": [0], "draw": np.arange(PRIOR_DRAWS), "finding": design["finding"].to_numpy()}
+    if names:
+        coords["coefficient"] = names
+    return xr.Dataset(values, coords=coords)
+
+
+def _own_arrays(likelihood: Likelihood, sample: xr.Dataset) -> dict[str, Array]:
+    """The likelihood's own parameters with a last dimension that broadcasts over findings."""
+    return {
+        name: sample[name].transpose("chain", "draw").to_numpy()[..., None]
+        for name in likelihood.parameters
+        if name in sample
+    }
+
+
+def _linear(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset) -> tuple[Draws, Array]:
+    draws = make_draws(sample, spec, scale_of(design), 0)
+    return draws, draws.linear(design["x"].to_numpy())
+
+
+def _replicate(
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    sample: xr.Dataset,
+    rng: np.random.Generator,
+) -> xr.Dataset:
+    """Replicates of the data from new studies: the study effect is drawn again.
+
+    Conditional on its own effect a study can hardly disagree with the model.
+    """
+    import xarray as xr
+
+    data, own = data_of(design), _own_arrays(likelihood, sample)
+    draws, linear = _linear(sample, spec, design)
+    effects = draw_effects(
+        (*draws.mu.shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
+    )
+    eta = linear + draws.tau[..., None] * effects[..., design["group"].to_numpy()]
+    eta = eta + likelihood.shift(data, own)
+    return xr.Dataset(
+        {"y": (("chain", "draw", "finding"), likelihood.simulate(eta, data, own, rng))},
+        coords={name: sample[name] for name in ("chain", "draw", "finding")},
+    )
+
+
+def _log_likelihood(
+    spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood, sample: xr.Dataset
+) -> xr.Dataset:
+    import xarray as xr
+
+    data, own = data_of(design), _own_arrays(likelihood, sample)
+    shift = likelihood.shift(data, own)
+    theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
+    draws, linear = _linear(sample, spec, design)
+    chains, number, findings = linear.shape
+    by_study = study_log_likelihood(
+        likelihood,
+        data,
+        design["group"].to_numpy(),
+        (linear + shift).reshape(-1, findings),
+        draws.tau.reshape(-1),
+        effects=spec.random_effects,
+        nu=spec.nu,
+        parameters={name: values.reshape(-1, 1) for name, values in own.items()},
+    )
+    return xr.Dataset(
+        {
+            "y": (("chain", "draw", "finding"), likelihood.logp(theta + shift, data, own)),
+            # a variable cannot bear the name of its own dimension
+            "study": (("chain", "draw", "studies"), by_study.reshape(chains, number, -1)),
+        },
+        coords={name: sample[name] for name in ("chain", "draw", "finding")}
+        | {"studies": design["study"].to_numpy()},
+    )
+
+
+def _log_prior(design: xr.Dataset, priors: dict[str, Prior], sampled: xr.Dataset) -> xr.Dataset:
+    import xarray as xr
+
+    dims = ("chain", "draw")
+    values: dict[str, Any] = {
+        name: (dims, prior.logpdf(sampled[name].transpose(*dims).to_numpy()))
+        for name, prior in priors.items()
+        if name in sampled
+    }
+    if "beta" in sampled:
+        beta = sampled["beta"].transpose(*dims, "coefficient")
+        densities = [
+            priors[f"beta:{name}"].logpdf(beta.sel(coefficient=name).to_numpy())
+            for name in design["coefficient"].to_numpy().tolist()
+        ]
+        values["beta"] = ((*dims, "coefficient"), np.stack(densities, axis=-1))
+        sampled = sampled.assign_coords(coefficient=design["coefficient"].to_numpy())
+    coords = {name: sampled[name] for name in (*dims, "coefficient") if name in sampled.coords}
+    return xr.Dataset(values, coords=coords)
+
+
+def _constant_data(design: xr.Dataset, likelihood: Likelihood) -> xr.Dataset:
+    """The design, with each finding alone, so that a saved fit explains itself."""
+    data = data_of(design)
+    crude, lower, upper = likelihood.crude(data, scale_of(design))
+    alone = {
+        "crude": crude,
+        "crude_lower": lower,
+        "crude_upper": upper,
+        "variance": likelihood.variance(data),
+    }
+    return design.assign({name: ("finding", values) for name, values in alone.items()})

@@ -1,0 +1,151 @@
+"""Named estimands, draw by draw: median study, population average, next study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.marginal import population_average
+from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.moderators import code_rows
+from metacart.records.spec import ModelSpec
+from metacart.scales import Scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Draws", "draw_effects", "draws_of", "make_draws", "rows_at", "with_estimands"]
+
+Array = NDArray[np.float64]
+
+
+def draw_effects(size: Any, *, effects: str, nu: float, rng: np.random.Generator) -> Array:
+    """Standard study effects: z of u = tau z."""
+    if effects == "none":
+        return np.zeros(size)
+    if effects == "student_t":
+        return np.asarray(rng.standard_t(nu, size=size))
+    return np.asarray(rng.standard_normal(size))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of the parameters with what is needed to turn them into estimands.
+
+    Attributes
+    ----------
+    mu, tau : array (chain, draw)
+        Pooled mean on the model scale, scale of the study effects (0 without any).
+    beta : array (chain, draw, coefficient)
+        Regression coefficients.
+    scale : Scale
+        The model scale.
+    effects : str
+        Distribution of the study effects.
+    nu : float
+        Its degrees of freedom, where it is Student-t.
+    seed : int
+        Fixes the draws of the next study.
+    """
+
+    mu: Array
+    tau: Array
+    beta: Array
+    scale: Scale
+    effects: str
+    nu: float
+    seed: int
+
+    def linear(self, rows: Array) -> Array:
+        """Return mu + x beta of shape (chain, draw, rows)."""
+        return self.mu[..., None] + self.beta @ rows.T
+
+    def median_study(self, rows: Array) -> Array:
+        """Return g⁻¹(m), averaged over the rows; shape (chain, draw)."""
+        distinct, weights = _distinct(rows)
+        result: Array = self.scale.inverse(self.linear(distinct)) @ weights
+        return result
+
+    def population_average(self, rows: Array) -> Array:
+        """Return E[g⁻¹(m + u) | tau], averaged over the rows; shape (chain, draw)."""
+        distinct, weights = _distinct(rows)
+        averages = population_average(
+            self.linear(distinct), self.tau[..., None], self.scale, effects=self.effects, nu=self.nu
+        )
+        result: Array = averages @ weights
+        return result
+
+    def next_study(self, rows: Array) -> Array:
+        """Return g⁻¹(m + u_new) of one new study drawn like a row; shape (chain, draw)."""
+        return self.scale.inverse(self.theta_new(rows))
+
+    def theta_new(self, rows: Array) -> Array:
+        """Return m + u_new on the model scale; shape (chain, draw)."""
+        distinct, weights = _distinct(rows)
+        rng = np.random.default_rng([self.seed, 1])
+        which = rng.choice(len(weights), size=self.mu.shape, p=weights)
+        linear = np.take_along_axis(self.linear(distinct), which[..., None], axis=-1)[..., 0]
+        return linear + self.tau * self.new_effects(1)
+
+    def new_effects(self, number: int) -> Array:
+        """Return standard effects of the `number`-th new study; shape (chain, draw)."""
+        rng = np.random.default_rng([self.seed, 1, number])
+        return draw_effects(self.mu.shape, effects=self.effects, nu=self.nu, rng=rng)
+
+    @property
+    def has_average(self) -> bool:
+        """Whether the population average exists: ratios have none."""
+        return self.scale.name != "log"
+
+
+def _distinct(rows: Array) -> tuple[Array, Array]:
+    if rows.shape[1] == 0:
+        return rows[:1], np.ones(1)
+    distinct, counts = np.unique(rows, axis=0, return_counts=True)
+    return distinct, counts / counts.sum()
+
+
+def draws_of(fit: xr.DataTree, *, group: str = "posterior") -> Draws:
+    """Return the draws of a group of a fit: ``posterior``, ``prior`` or ``naive``."""
+    return make_draws(
+        fit[group].to_dataset(), spec_of(fit), scale_of(design_of(fit)), int(fit.attrs["seed"])
+    )
+
+
+def make_draws(sample: xr.Dataset, spec: ModelSpec, scale: Scale, seed: int) -> Draws:
+    """Return the draws of a dataset that has ``mu`` and perhaps ``tau`` and ``beta``."""
+    mu = sample["mu"].transpose("chain", "draw").to_numpy()
+    tau = sample["tau"].transpose("chain", "draw").to_numpy() if "tau" in sample else 0.0 * mu
+    beta = (
+        sample["beta"].transpose("chain", "draw", "coefficient").to_numpy()
+        if "beta" in sample
+        else np.zeros((*mu.shape, 0))
+    )
+    return Draws(mu, tau, beta, scale, spec.random_effects, spec.nu, seed)
+
+
+def with_estimands(
+    sampled: xr.Dataset, *, spec: ModelSpec, design: xr.Dataset, seed: int
+) -> xr.Dataset:
+    """Return everything that is reported: the parameters and the named estimands beside them."""
+    names = ["mu", "tau", "beta", "theta", "bias", "rho"]
+    draws, rows = make_draws(sampled, spec, scale_of(design), seed), design["x"].to_numpy()
+    estimands = {"median study": draws.median_study(rows), "next study": draws.next_study(rows)}
+    if draws.has_average:
+        estimands["population average"] = draws.population_average(rows)
+    if draws.scale.name == "log":
+        # a ratio under Student-t effects has no variance to compare its error with
+        estimands = {name: np.log(values) for name, values in estimands.items()}
+    return sampled[[name for name in names if name in sampled]].assign(
+        {name: (("chain", "draw"), values) for name, values in estimands.items()}
+    )
+
+
+def rows_at(fit: xr.DataTree, at: Mapping[str, Any]) -> Array:
+    """Return the design rows over which an estimand is averaged, with `at` set in each."""
+    return code_rows(moderators_of(design_of(fit)), evidence_of(fit), at)

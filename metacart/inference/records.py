@@ -1,0 +1,89 @@
+"""What a fit carries of itself: spec, evidence, hashes, seed and versions, as text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metacart.errors import Fault, InputError
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["design_of", "evidence_of", "evidence_text", "identity", "spec_of", "spec_text"]
+
+_PACKAGES = ("metacart", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "xarray")
+
+
+def spec_text(spec: ModelSpec) -> str:
+    """Return a spec as canonical JSON."""
+    values = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+
+def evidence_text(evidence: pd.DataFrame) -> str:
+    """Return an evidence table as canonical JSON; missing values are null."""
+    rows = [[_plain(value) for value in row] for row in evidence.itertuples(index=False)]
+    table = {"columns": [str(name) for name in evidence.columns], "rows": rows}
+    return json.dumps(table, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return None if value != value or str(value) == "<NA>" else str(value)
+
+
+def identity(spec: ModelSpec, evidence: pd.DataFrame) -> dict[str, str]:
+    """Return the attributes by which a fit explains itself."""
+    texts = {"spec": spec_text(spec), "evidence": evidence_text(evidence)}
+    hashes = {
+        f"{name}_hash": hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()
+    }
+    versions = {name: version(name) for name in _PACKAGES}
+    return texts | hashes | {"versions": json.dumps(versions)}
+
+
+def _attribute(fit: xr.DataTree, name: str) -> str:
+    attributes: Mapping[str, Any] = getattr(fit, "attrs", {})
+    if name not in attributes:
+        raise InputError(
+            Fault(
+                "fit",
+                f"a {type(fit).__name__} without its {name}",
+                "the DataTree that metacart.fit or metacart.load_fit returns",
+            )
+        )
+    return str(attributes[name])
+
+
+def spec_of(fit: xr.DataTree) -> ModelSpec:
+    """Return the spec of a fit."""
+    return ModelSpec.from_mapping(json.loads(_attribute(fit, "spec")))
+
+
+def evidence_of(fit: xr.DataTree) -> pd.DataFrame:
+    """Return the evidence table of a fit."""
+    import pandas as pd
+
+    table = json.loads(_attribute(fit, "evidence"))
+    return pd.DataFrame(table["rows"], columns=table["columns"])
+
+
+def design_of(fit: xr.DataTree) -> xr.Dataset:
+    """Return the design of a fit."""
+    _attribute(fit, "spec")
+    return fit["constant_data"].to_dataset()

@@ -1,0 +1,1 @@
+"""From (spec, evidence) to the PyMC graph. Floor 2."""
