@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-
 import pytest
 
+from metacart.evidence.library import BUNDLED, check_studies, load_studies
 from metacart.records.study import Finding, Study
 
+FILE = BUNDLED / "scmc2023.toml"
 LAST = "last follow-up"
 COUNTS = [
     # Abstract; Results, CAR-T cell response characteristics after CART2
     ("cart2", "complete_remission", "infused", "best", 5, 5),
     ("cart2", "mrd_negative_remission", "infused", "best", 5, 5),
     # Results, CRS and neurologic toxicity after CART2
+    ("cart2", "severe_crs", "infused", None, 0, 5),
     ("cart2", "tocilizumab", "infused", None, 2, 5),
     ("cart2", "corticosteroids", "infused", None, 0, 5),
     # Abstract; Fig. 1B; Discussion
@@ -31,13 +31,16 @@ COUNTS = [
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    text = (Path(__file__).parents[1] / "studies" / "scmc2023.toml").read_text(encoding="utf-8")
-    return Study.from_mapping(tomllib.loads(text))
+    return load_studies(FILE)["scmc2023"]
 
 
 def _one(study: Study, **wanted: object) -> Finding:
     (found,) = (f for f in study.findings if all(getattr(f, key) == wanted[key] for key in wanted))
     return found
+
+
+def test_no_gate_objects() -> None:
+    assert check_studies(FILE) == []
 
 
 def test_every_count_agrees_with_the_paper(study: Study) -> None:
