@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from pathlib import Path
 
 import pytest
 
+from metacart.evidence.library import BUNDLED, Studies, load_studies
+from metacart.evidence.selection import tabulate
+from metacart.records.spec import ModelSpec
 from metacart.records.study import Finding, Study, grade_bands
-
-FILE = Path(__file__).parents[1] / "studies" / "chen2021.toml"
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
-    return Study.from_mapping(tomllib.loads(FILE.read_text(encoding="utf-8")))
+def studies() -> Studies:
+    return load_studies(BUNDLED / "chen2021.toml")
+
+
+@pytest.fixture(scope="module")
+def study(studies: Studies) -> Study:
+    return studies["chen2021"]
 
 
 def findings(study: Study, arm: str, outcome: str, kind: str, **wanted: object) -> list[Finding]:
@@ -272,3 +276,30 @@ def test_identity(study: Study) -> None:
     assert study.citation.doi == "10.3389/fimmu.2021.755549"
     assert study.citation.registrations == ("NCT02782351",)
     assert len(study.citation.authors) == 19
+
+
+def test_only_the_misprints_disagree(studies: Studies) -> None:
+    # Abstract: 74.7 %; Discussion: 2.6 %; Survival Outcome: 6.055 (1.624-18.933).
+    assert len(studies.warnings) == 3
+    assert all("excused" in warning.found for warning in studies.warnings)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "infusion", "expected"),
+    [
+        ("complete_remission", "first", ("first", 25, 28)),
+        ("crs", "first", ("first", 27, 28)),
+        ("severe_crs", "first", ("first", 8, 28)),
+        ("complete_remission", "retreatment", ("second", 3, 7)),
+        ("severe_crs", "retreatment", ("second", 0, 7)),
+    ],
+)
+def test_a_question_takes_each_patient_once(
+    studies: Studies, outcome: str, infusion: str, expected: tuple[str, int, int]
+) -> None:
+    spec = ModelSpec(outcome=outcome, likelihood="binomial", include={"infusion": (infusion,)})
+    table = tabulate(studies, spec)
+    assert [tuple(row) for row in table[["arm", "events", "total"]].to_numpy()] == [expected]
+    if infusion == "first":  # the second infusions are of the same patients
+        both = tabulate(studies, ModelSpec(outcome=outcome, likelihood="binomial"))
+        assert list(both["arm"]) == ["first"]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from pathlib import Path
 
 import pytest
 
+from metacart.evidence.library import BUNDLED, Studies, load_studies
+from metacart.evidence.selection import tabulate
+from metacart.records.spec import ModelSpec
 from metacart.records.study import Finding, Study, grade_bands
-
-FILE = Path(__file__).parents[1] / "studies" / "li2020.toml"
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
-    return Study.from_mapping(tomllib.loads(FILE.read_text(encoding="utf-8")))
+def studies() -> Studies:
+    return load_studies(BUNDLED / "li2020.toml")
+
+
+@pytest.fixture(scope="module")
+def study(studies: Studies) -> Study:
+    return studies["li2020"]
 
 
 def one(study: Study, arm: str, outcome: str, kind: str, **wanted: object) -> Finding:
@@ -245,7 +249,8 @@ def test_odds_ratios_of_table_3_follow_from_the_counts_of_table_2(study: Study) 
         assert ratio is not None
         groups = [(g.events, g.total) for g in (contrast.exposed, contrast.unexposed)]
         assert odds_ratio(*groups) == (ratio.estimate, ratio.lower, ratio.upper)
-        assert finding.set_aside is not None
+        # One comparison in two forms: neither adds patients to the other.
+        assert (finding.arm, finding.population) == ("all", "infused")
 
 
 def test_contrasts_split_all_patients_and_all_remissions(study: Study) -> None:
@@ -279,3 +284,38 @@ def test_identity(study: Study) -> None:
     # Methods, Follow-up: 9.5 months (0.9-34.3).
     assert (follow_up.median, follow_up.lower, follow_up.upper) == (9.5, 0.9, 34.3)
     assert study.arm("all").scfv == "unreported"
+
+
+def test_nothing_disagrees(studies: Studies) -> None:
+    assert studies.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        ("complete_remission", (36, 39)),
+        ("crs", (38, 39)),  # Table 6
+        ("severe_crs", (15, 39)),
+        ("severe_cytopenia", (34, 39)),  # Table 6: 7 + 27
+    ],
+)
+def test_a_question_takes_all_patients_once(
+    studies: Studies, outcome: str, expected: tuple[int, int]
+) -> None:
+    table = tabulate(studies, ModelSpec(outcome=outcome, likelihood="binomial"))
+    assert [tuple(row) for row in table[["arm", "events", "total"]].to_numpy()] == [
+        ("all", *expected)
+    ]
+
+
+# Table 4: adjusted for marrow blasts; Table 5: nothing is adjusted for.
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [("event_free_survival", (0.247, "marrow blasts")), ("overall_survival", (0.279, ""))],
+)
+def test_a_question_about_transplant_takes_one_ratio(
+    studies: Studies, outcome: str, expected: tuple[float, str]
+) -> None:
+    spec = ModelSpec(outcome=outcome, exposure="hsct", likelihood="hsct")
+    table = tabulate(studies, spec)
+    assert [tuple(row) for row in table[["ratio", "adjusted_for"]].to_numpy()] == [expected]
