@@ -1,0 +1,347 @@
+"""Which findings answer a question: one pass, and for each finding the rule that decided."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from metacart.evidence.agreement import events_from_grades
+from metacart.evidence.collection import Studies
+from metacart.evidence.columns import Level, levels_of, matches, recoded
+from metacart.records.spec import ModelSpec
+from metacart.records.study import Arm, Finding, Study, grade_bands
+from metacart.records.vocabulary import EXPOSURES, Outcome
+
+__all__ = ["MEASURES", "Candidate", "choose"]
+
+MEASURES = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
+_KINDS = {
+    "count": "a count",
+    "grades": "a table of grades",
+    "contrast": "a contrast of counts",
+    "ratio": "a ratio",
+    "survival": "a survival estimate",
+    "quantile": "a quantile of a time",
+}
+# Without an order in the question, infused first: an early death counts as failure.
+_POPULATIONS = ("infused", "evaluable", "enrolled", "responders")
+_TIME_HANDLING = ("time-dependent", "landmark")
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A finding on its way through the rules.
+
+    Attributes
+    ----------
+    step : str
+        The kind of rule that leaves it out; empty while it answers the question.
+    rule : str
+        The rule in words.
+    events, total : int or None
+        The count, read from grades where these give the outcome.
+    levels : dict
+        Its levels, recoded for the question.
+    """
+
+    study: Study
+    arm: Arm
+    number: int
+    finding: Finding
+    levels: dict[str, Level | None]
+    step: str = ""
+    rule: str = "used"
+    events: int | None = None
+    total: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The arm as ``study/arm``."""
+        return f"{self.study.id}/{self.arm.id}"
+
+    @property
+    def patients(self) -> int:
+        """How many patients it is about; 0 where the paper does not say."""
+        if self.total is not None:
+            return self.total
+        known = self.arm.patients.model_dump()
+        return known[self.finding.population] or max(filter(None, known.values()), default=0)
+
+    def leave_out(self, step: str, rule: str) -> None:
+        """Take it out of the question."""
+        self.step, self.rule = step, rule
+
+
+def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
+    """Return every finding with the rule by which it answers the question, or does not."""
+    candidates = [
+        Candidate(study, arm, number, finding, levels_of(study, arm, finding.grading))
+        for study in studies
+        for number, finding in enumerate(study.findings)
+        for arm in (study.arm(finding.arm),)
+    ]
+    outcome = studies.vocabulary[spec.outcome or ""]
+    for candidate in candidates:
+        for rule in _ONE_BY_ONE:
+            rule(candidate, spec, outcome)
+            if candidate.step:
+                break
+        candidate.levels = {
+            name: recoded(name, level, spec) for name, level in candidate.levels.items()
+        }
+    for step in (_arms, _one_each, _one_measure, _one_a_cohort):
+        step([each for each in candidates if not each.step], spec)
+    for candidate in candidates:
+        if not candidate.step:
+            candidate.rule = "; ".join(("used", *_remarks(candidate, spec, outcome)))
+    return candidates
+
+
+def _outcome(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
+    finding = candidate.finding
+    graded = finding.grades is not None and finding.outcome == outcome.graded_by
+    if finding.outcome != spec.outcome and not graded:
+        candidate.leave_out("another outcome", "another outcome")
+
+
+def _include(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
+    for name, wanted in spec.include.items():
+        level = candidate.levels.get(name)
+        names = [level, recoded(name, level, spec)]
+        if name == "arm":
+            names.append(candidate.key)
+        if not any(matches(each, wanted) for each in names):
+            takes = ", ".join(_word(each) for each in wanted)
+            is_ = "is not stated" if level is None else f"is {_word(level)}"
+            candidate.leave_out(f"include {name}", f"{name} {is_}; the question takes {takes}")
+            return
+
+
+def _word(level: Level) -> str:
+    return str(level).lower() if isinstance(level, bool) else str(level)
+
+
+def _exposure(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
+    finding = candidate.finding
+    if finding.exposure == spec.exposure:
+        return
+    rule = f"a comparison by {_exposure_words(finding)}"
+    if finding.exposure is None:
+        rule = f"no comparison by {EXPOSURES[spec.exposure or 'other']}"
+    elif spec.exposure is None:
+        rule += "; the question is about whole arms"
+    candidate.leave_out("exposure", rule)
+
+
+def _exposure_words(finding: Finding) -> str:
+    if finding.exposure == "other":
+        return finding.comparison or "another exposure"
+    return EXPOSURES[finding.exposure or "other"]
+
+
+def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
+    finding = candidate.finding
+    # a question with an exposure compares groups, one without is about arms
+    takes_ratios = spec.exposure is not None
+    if finding.kind not in (("ratio",) if takes_ratios else ("count", "grades")):
+        takes = "ratios" if takes_ratios else "counts"
+        candidate.leave_out("kind", f"{_KINDS[finding.kind]}; the question takes {takes}")
+    elif finding.ratio is not None:
+        ratio = finding.ratio
+        if spec.likelihood == "hsct" and ratio.measure != "hr":
+            rule = f"an {MEASURES[ratio.measure]}; the question takes hazard ratios"
+            candidate.leave_out("kind", rule.replace("an risk", "a risk"))
+        elif not (ratio.lower <= ratio.estimate <= ratio.upper and ratio.lower < ratio.upper):
+            candidate.leave_out("kind", "its interval does not hold its estimate")
+    elif finding.count is not None:
+        candidate.events, candidate.total = finding.count.events, finding.count.total
+    elif finding.grades is not None:
+        _read_grades(candidate, finding.grades, outcome)
+
+
+def _read_grades(candidate: Candidate, grades: dict[str, int], outcome: Outcome) -> None:
+    cut = outcome.from_grade
+    if outcome.graded_by is None:
+        candidate.leave_out("kind", f"a table of grades; {outcome.title} has no lowest grade")
+        return
+    fewest, most = events_from_grades(grades, from_grade=cut)
+    total = sum(patients for _, _, patients in grade_bands(grades))
+    straddling = [
+        f"{first}-{last}" for first, last, _ in grade_bands(grades) if first < cut <= last
+    ]
+    if straddling and fewest != most:
+        rule = f"grades {', '.join(straddling)} lie on both sides of the cut at grade {cut}"
+        candidate.leave_out("kind", rule)
+    elif total == 0:
+        candidate.leave_out("kind", "no patients")
+    else:
+        candidate.events, candidate.total = fewest, total
+
+
+def _set_aside(candidate: Candidate, _spec: ModelSpec, _: Outcome) -> None:
+    if candidate.finding.set_aside is not None:
+        candidate.leave_out("set aside", f"set aside: {candidate.finding.set_aside}")
+
+
+def _reported_by(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
+    source = candidate.finding.reported_by
+    if spec.reported_by == "exclude" and source is not None:
+        rule = f"only quoted by {source}; the question leaves quoted numbers out"
+        candidate.leave_out("reported by another paper", rule)
+
+
+def _population(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
+    population = candidate.finding.population
+    if spec.population and population not in spec.population:
+        takes = ", ".join(spec.population)
+        candidate.leave_out("population", f"of the {population}; the question takes {takes}")
+
+
+def _timepoint(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
+    timepoint = candidate.finding.timepoint
+    # a finding without a timepoint stays, as the last choice: most papers give one response
+    if spec.timepoint and timepoint is not None and timepoint not in spec.timepoint:
+        takes = ", ".join(spec.timepoint)
+        candidate.leave_out("timepoint", f"at {timepoint}; the question takes {takes}")
+
+
+_ONE_BY_ONE: tuple[Callable[[Candidate, ModelSpec, Outcome], None], ...] = (
+    _outcome,
+    _include,
+    _exposure,
+    _kind,
+    _set_aside,
+    _reported_by,
+    _population,
+    _timepoint,
+)
+
+
+def _arms(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
+    """Leave out arms that were selected, or whose patients another arm brings already."""
+    rows = [each for each in candidates if each.key not in spec.admit]
+    present = {each.key for each in candidates}
+    for each in rows:
+        if each.arm.selected is not None:
+            rule = f"patients selected: {each.arm.selected}"
+            each.leave_out("selected arm", f'{rule} (admit = ["{each.key}"] lets it in)')
+            present.discard(each.key)
+    arms = {each.key: each for each in rows if not each.step}
+    sharing = {key: _shared_with(each) & (present - {key}) for key, each in arms.items()}
+    # the arm that declares the sharing gives way, but only to an arm that stays itself
+    kept: dict[str, bool] = {}
+
+    def stays(key: str) -> bool:
+        if key not in kept:
+            kept[key] = True  # two arms that name each other: the first gives way
+            kept[key] = not any(stays(other) for other in sorted(sharing.get(key, ())))
+        return kept[key]
+
+    for each in rows:
+        if not each.step and not stays(each.key):
+            others = [other for other in sorted(sharing[each.key]) if stays(other)]
+            names = ", ".join(other.removeprefix(f"{each.study.id}/") for other in others)
+            rule = f'its patients are among {names} (admit = ["{each.key}"] lets it in)'
+            each.leave_out("shared patients", rule)
+
+
+def _shared_with(candidate: Candidate) -> set[str]:
+    return {
+        name if "/" in name else f"{candidate.study.id}/{name}"
+        for name in candidate.arm.shares_patients_with
+    }
+
+
+def _one_each(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
+    """Keep the preferred finding of an arm, or of a study for a comparison after CAR-T."""
+    groups: dict[Hashable, list[Candidate]] = defaultdict(list)
+    for each in candidates:
+        groups[each.study.id if spec.likelihood == "hsct" else each.key].append(each)
+    for group in groups.values():
+        ranked = sorted(group, key=lambda each: [rank for rank, _ in _preferences(each, spec)])
+        first = _preferences(ranked[0], spec)
+        for each in ranked[1:]:
+            own = _preferences(each, spec)
+            rule = next(
+                f"{words}; {better} comes first"
+                for (rank, words), (best, better) in zip(own, first, strict=True)
+                if rank != best
+            )
+            each.leave_out("another report", rule)
+
+
+def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]:
+    """Return what decides between findings of one arm, the first difference first."""
+    finding = candidate.finding
+    preferences = []
+    if spec.population or finding.ratio is None:
+        preferences.append(_rank(finding.population, spec.population or _POPULATIONS, ""))
+    if spec.likelihood == "hsct":
+        preferences.append(_rank(finding.time_handling, _TIME_HANDLING, "unclear time handling"))
+    if finding.ratio is not None:
+        adjusted = bool(finding.ratio.adjusted_for)
+        preferences.append((0, "an adjusted ratio") if adjusted else (1, "unadjusted"))
+    preferences.append(_rank(finding.timepoint, spec.timepoint, "no timepoint"))
+    preferences.append(
+        (0, "the direct count") if finding.grades is None else (1, "read from a table of grades")
+    )
+    preferences.append((-candidate.patients, f"{candidate.patients} patients"))
+    preferences.append((candidate.number, f"findings[{candidate.number}]"))
+    return preferences
+
+
+def _rank(value: str | None, order: tuple[str, ...], absent: str) -> tuple[int, str]:
+    rank = order.index(value) if value in order else len(order)
+    return rank, value or absent
+
+
+def _one_measure(candidates: Iterable[Candidate], _: ModelSpec) -> None:
+    """Keep the commonest measure: a pool of odds ratios and hazard ratios means nothing."""
+    rows = [each for each in candidates if each.finding.ratio is not None]
+    measures = [each.finding.ratio.measure for each in rows if each.finding.ratio is not None]
+    if len(set(measures)) < 2:
+        return
+    kept = max(MEASURES, key=lambda measure: measures.count(measure))  # type: ignore[arg-type]
+    for each, measure in zip(rows, measures, strict=True):
+        if measure != kept:
+            rule = f"its measure is the {MEASURES[measure]}; most give the {MEASURES[kept]}"
+            each.leave_out("measure", rule)
+
+
+def _one_a_cohort(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
+    """Keep the report with most patients of papers that share them, then the latest."""
+    cohorts: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
+    for each in candidates:
+        if each.key not in spec.admit:
+            cohorts[each.study.cohort][each.study.id].append(each)
+    for cohort, reports in cohorts.items():
+        sizes = {
+            study: (sum(each.patients for each in rows), rows[0].study.citation.year)
+            for study, rows in reports.items()
+        }
+        kept = max(sizes, key=lambda study: sizes[study])
+        for study, rows in reports.items():
+            if study == kept:
+                continue
+            (size, year), (most, latest) = sizes[study], sizes[kept]
+            why = "comes first"
+            if most != size:
+                why = f"reports more patients, {most} against {size}"
+            elif latest != year:
+                why = f"is the later report, {latest} against {year}"
+            label = reports[kept][0].study.label
+            for each in rows:
+                each.leave_out("cohort", f"one report a cohort ({cohort}): {label} {why}")
+
+
+def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterable[str]:
+    finding = candidate.finding
+    if finding.grades is not None:
+        yield f"grades {outcome.from_grade} to 5 give {candidate.events}/{candidate.total}"
+    if candidate.key in spec.admit:
+        yield "admitted by name"
+    if finding.reported_by is not None:
+        yield f"quoted by {finding.reported_by}"
+    if spec.timepoint and finding.timepoint is None:
+        yield "no timepoint stated"

@@ -1,0 +1,174 @@
+"""The columns of the evidence table: what an arm gives, and the filters and levels on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from metacart.errors import Fault, nearest
+from metacart.evidence.collection import Studies
+from metacart.records.spec import FILTERS, ModelSpec
+from metacart.records.study import Arm, Citation, Study
+from metacart.records.vocabulary import EXPOSURES, GRADINGS
+
+__all__ = ["COUNT_COLUMNS", "PLACE_COLUMNS", "RATIO_COLUMNS", "Level", "levels_of", "spec_faults"]
+
+Level = str | bool | int | float
+
+PLACE_COLUMNS: tuple[str, ...] = (
+    "study",
+    "arm",
+    "label",
+    "arm_label",
+    "cohort",
+    "year",
+    "outcome",
+    "population",
+    "timepoint",
+    "at",
+    "finding",
+)
+COUNT_COLUMNS: tuple[str, ...] = ("events", "total")
+RATIO_COLUMNS: tuple[str, ...] = (
+    "kind",
+    "ratio",
+    "lower",
+    "upper",
+    "level",
+    "measure",
+    "time_handling",
+    "adjusted_for",
+    "printed_as",
+)
+
+
+RESERVED: frozenset[str] = frozenset((*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *RATIO_COLUMNS))
+
+
+def levels_of(study: Study, arm: Arm, grading: str | None) -> dict[str, Level | None]:
+    """Return everything that can be filtered on or become a moderator; None is not stated."""
+    levels: dict[str, Level | None] = dict(arm.attributes)
+    for name in FILTERS:
+        if name == "study":
+            levels[name] = study.id
+        elif name == "arm":
+            levels[name] = arm.id
+        elif name == "publication":
+            levels[name] = study.citation.publication
+        elif name == "grading":
+            levels[name] = grading
+        else:
+            levels[name] = getattr(arm, name)
+    return levels
+
+
+def matches(level: Level | None, wanted: Iterable[Level]) -> bool:
+    """Return whether a level is among those wanted; true is not 1."""
+    return any(
+        level == each and isinstance(level, bool) == isinstance(each, bool) for each in wanted
+    )
+
+
+def recoded(name: str, level: Level | None, spec: ModelSpec) -> Level | None:
+    """Return the level under the name that the question gives it."""
+    for new, old in spec.recode.get(name, {}).items():
+        if matches(level, old):
+            return new
+    return level
+
+
+def spec_faults(studies: Studies, spec: ModelSpec) -> list[Fault]:
+    """Return what a question asks for that these studies cannot know."""
+    return list(_question_faults(studies, spec))
+
+
+def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
+    if spec.outcome is None:
+        yield Fault("outcome", "this key is missing", ", ".join(studies.vocabulary))
+    else:
+        yield from _unknown("outcome", spec.outcome, studies.vocabulary)
+    if spec.exposure is not None:
+        yield from _unknown("exposure", spec.exposure, EXPOSURES)
+        if spec.likelihood in ("binomial", "beta_binomial"):
+            yield Fault(
+                "exposure",
+                f"'{spec.exposure}' compares groups, but {spec.likelihood} takes whole arms",
+                "no exposure, or a likelihood that takes ratios",
+                'likelihood = "normal" or "hsct"',
+            )
+    elif spec.likelihood in ("hsct", "normal"):
+        hint = 'exposure = "hsct"' if spec.likelihood == "hsct" else ""
+        yield Fault("exposure", "this key is missing", ", ".join(EXPOSURES), hint)
+    arms = [f"{study.id}/{arm.id}" for study in studies for arm in study.arms]
+    for number, name in enumerate(spec.admit):
+        if name not in arms:
+            yield Fault(
+                f"admit[{number}]",
+                f"'{name}' is no arm of these studies",
+                'arms as "study/arm"',
+                nearest(name, arms),
+            )
+    present = _present(studies)
+    for name, wanted in spec.include.items():
+        yield from _unknown(f"include.{name}", name, present)
+        yield from _unknown_levels(f"include.{name}", wanted, _closed().get(name, ()))
+    for name, groups in spec.recode.items():
+        yield from _unknown(f"recode.{name}", name, present)
+        known = _closed().get(name) or present.get(name, ())
+        seen: list[Level] = []
+        for new, old in groups.items():
+            yield from _unknown_levels(f"recode.{name}.{new}", old, known)
+            for level in old:
+                if matches(level, seen):
+                    yield Fault(
+                        f"recode.{name}.{new}", f"{level!r} stands twice", "each level once"
+                    )
+            seen += old
+
+
+def _unknown(place: str, word: str, allowed: Iterable[str]) -> Iterator[Fault]:
+    names = list(allowed)
+    if word not in names:
+        yield Fault(place, f"'{word}' is not known", ", ".join(names), nearest(word, names))
+
+
+def _unknown_levels(
+    place: str, levels: Iterable[Level], known: tuple[Level, ...]
+) -> Iterator[Fault]:
+    for level in levels:
+        if known and not matches(level, known):
+            words = ", ".join(str(each) for each in known)
+            yield Fault(place, f"{level!r} is not known", words, nearest(level, known))
+
+
+def _present(studies: Studies) -> Mapping[str, tuple[Level, ...]]:
+    """Return every column that these studies give, with the levels that occur in it."""
+    # true and 1 are one key of a dict
+    present: dict[str, dict[tuple[bool, Level], None]] = {name: {} for name in FILTERS}
+    for study in studies:
+        for arm in study.arms:
+            for name, level in levels_of(study, arm, None).items():
+                seen = present.setdefault(name, {})
+                if level is not None:
+                    seen[isinstance(level, bool), level] = None
+    return {name: tuple(level for _, level in seen) for name, seen in present.items()}
+
+
+def _closed() -> dict[str, tuple[Level, ...]]:
+    """Return the levels of the columns that the records close."""
+    levels: dict[str, tuple[Level, ...]] = {"grading": GRADINGS, "same_product": (True, False)}
+    for record, names in ((Arm, FILTERS), (Citation, ("publication",))):
+        for name in names:
+            if (field := record.model_fields.get(name)) is not None:
+                words = tuple(_literals(field.annotation))
+                if words:
+                    levels[name] = words
+    return levels
+
+
+def _literals(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for part in get_args(annotation):
+            yield from _literals(part)

@@ -1,0 +1,232 @@
+"""What must hold inside one study before any of its numbers enters a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+
+from metacart.errors import Fault, nearest
+from metacart.evidence.agreement import duplicates, graded_counts, parts_of_a_whole
+from metacart.evidence.columns import RESERVED
+from metacart.evidence.figures import count_faults, figure_faults, percentage_faults
+from metacart.evidence.parts import Parts
+from metacart.records.study import Count, Finding, Patients, Spread, Study, grade_bands
+from metacart.records.vocabulary import EXPOSURES, OUTCOMES, POPULATIONS, Outcome
+
+__all__ = ["part_gates", "study_gates"]
+
+
+def study_gates(study: Study, *, vocabulary: Mapping[str, Outcome] = OUTCOMES) -> list[Fault]:
+    """Check one study against itself.
+
+    Parameters
+    ----------
+    study : Study
+    vocabulary : mapping of str to Outcome
+        The outcomes that findings may name.
+
+    Returns
+    -------
+    list of Fault
+        Errors, and warnings for what may be right: a p from another test, an excused misprint.
+    """
+    return part_gates(Parts.of(study, vocabulary))
+
+
+def part_gates(parts: Parts) -> list[Fault]:
+    """Check what can be read of a study: see `study_gates`."""
+    return [fault for gate in _GATES for fault in gate(parts)]
+
+
+def _conduct(parts: Parts) -> Iterator[Fault]:
+    if parts.conduct is None:
+        return
+    enrolment = parts.conduct.enrolment
+    if enrolment.from_ and enrolment.to and enrolment.from_ > enrolment.to:
+        yield Fault(
+            "conduct.enrolment",
+            f"from {enrolment.from_} to {enrolment.to}",
+            "a first month that is not after the last",
+        )
+    yield from _spread(parts.conduct.follow_up, "conduct.follow_up")
+
+
+def _spread(spread: Spread | None, place: str) -> Iterator[Fault]:
+    if spread is None:
+        return
+    low = spread.median if spread.lower is None else spread.lower
+    high = spread.median if spread.upper is None else spread.upper
+    if not low <= spread.median <= high:
+        yield Fault(
+            place,
+            f"lower {low:g}, median {spread.median:g}, upper {high:g}",
+            "lower ≤ median ≤ upper",
+        )
+
+
+def _arms(parts: Parts) -> Iterator[Fault]:
+    for number, arm in parts.arms.items():
+        place = f"arms[{number}]"
+        if parts.arm_ids.index(arm.id) < number:
+            yield Fault(f"{place}.id", f"'{arm.id}' stands twice", "each arm once")
+        yield from _nested_populations(arm.patients, place)
+        yield from _spread(arm.age, f"{place}.age")
+        if arm.prior_hsct is not None:
+            yield from count_faults(arm.prior_hsct, place=f"{place}.prior_hsct")
+        for name in sorted(RESERVED & arm.attributes.keys()):
+            yield Fault(
+                f"{place}.attributes.{name}",
+                f"'{name}' is a column of the evidence already",
+                "a name of your own",
+                f"own_{name}",
+            )
+        for name in arm.shares_patients_with:
+            if "/" in name:
+                continue  # another study: for the whole library to say
+            others = [other for other in parts.arm_ids if other != arm.id]
+            if name not in others:
+                yield Fault(
+                    f"{place}.shares_patients_with",
+                    f"'{name}' is no other arm of this study",
+                    ", ".join(others) or 'an arm of another study, as "study/arm"',
+                    nearest(name, others),
+                )
+
+
+def _nested_populations(patients: Patients, place: str) -> Iterator[Fault]:
+    known = [
+        (name, number)
+        for name in POPULATIONS
+        if (number := getattr(patients, name, None)) is not None
+    ]
+    for (outer, more), (inner, fewer) in pairwise(known):
+        if fewer > more:
+            yield Fault(
+                f"{place}.patients.{inner}",
+                f"{fewer} {inner} of {more} {outer}",
+                f"0 to {more}",
+                "responders ≤ evaluable ≤ infused ≤ enrolled",
+            )
+
+
+def _words(parts: Parts) -> Iterator[Fault]:
+    for number, finding in parts.findings.items():
+        for name, word, allowed in (
+            ("arm", finding.arm, parts.arm_ids),
+            ("outcome", finding.outcome, tuple(parts.vocabulary)),
+            ("exposure", finding.exposure, tuple(EXPOSURES)),
+        ):
+            if word is not None and word not in allowed:
+                yield Fault(
+                    f"findings[{number}].{name}",
+                    f"'{word}' is not known",
+                    ", ".join(allowed),
+                    nearest(word, allowed),
+                )
+
+
+def _counts(parts: Parts) -> Iterator[Fault]:
+    for number, finding in parts.findings.items():
+        place = f"findings[{number}]"
+        groups: list[tuple[str, Count]] = []
+        if finding.count is not None:
+            groups = [("count", finding.count)]
+        elif finding.contrast is not None:
+            pair = finding.contrast
+            groups = [("contrast.exposed", pair.exposed), ("contrast.unexposed", pair.unexposed)]
+        for name, count in groups:
+            yield from count_faults(count, place=f"{place}.{name}")
+        if not groups or parts.arm(finding.arm) is None:
+            continue
+        total = sum(count.total for _, count in groups)
+        if finding.exposure == "infusion_number":  # the same patients, infused twice
+            total = max(count.total for _, count in groups)
+        yield from _within_population(parts, number, finding, total, groups[0][0])
+
+
+def _within_population(
+    parts: Parts, number: int, finding: Finding, total: int, value: str
+) -> Iterator[Fault]:
+    patients = parts.patients(finding)
+    if patients is None:
+        yield Fault(
+            f"findings[{number}].population",
+            f"arm '{finding.arm}' does not say how many patients were {finding.population}",
+            "a population whose number the arm gives",
+            f"add `{finding.population} = …` to its patients; {total} are counted here",
+        )
+    elif total > patients:
+        where = "contrast" if value.startswith("contrast") else f"{value}.total"
+        yield Fault(
+            f"findings[{number}].{where}",
+            f"{total} patients, but arm '{finding.arm}' has {patients} {finding.population}",
+            f"1 to {patients}",
+            "name the population that was counted, or correct the arm's patients",
+        )
+
+
+def _grades(parts: Parts) -> Iterator[Fault]:
+    for number, finding in parts.findings.items():
+        if finding.grades is None:
+            continue
+        place = f"findings[{number}]"
+        outcome = parts.vocabulary.get(finding.outcome)
+        if outcome is not None and outcome.graded_by not in (None, outcome.name):
+            yield Fault(
+                f"{place}.outcome",
+                f"a table of grades of {outcome.name}",
+                f"the grades of {outcome.graded_by}, which give it",
+                f'outcome = "{outcome.graded_by}"',
+            )
+        summed = sum(patients for _, _, patients in grade_bands(finding.grades))
+        stated = finding.grades.get("total")
+        if stated is not None and summed != stated:
+            yield Fault(
+                f"{place}.grades",
+                f"the grades sum to {summed}",
+                f"their total, {stated}",
+                "look the table up again",
+            )
+        elif stated is None and (patients := parts.patients(finding)) not in (None, summed):
+            yield Fault(
+                f"{place}.grades",
+                f"the grades sum to {summed}",
+                f"{patients}, the {finding.population} of arm '{finding.arm}'",
+                f"look the table up again, or add `total = {summed}` if it leaves patients out",
+            )
+            continue
+        if parts.arm(finding.arm) is not None:
+            yield from _within_population(parts, number, finding, stated or summed, "grades")
+
+
+def _figures(parts: Parts) -> Iterator[Fault]:
+    for number, arm in parts.arms.items():
+        if arm.prior_hsct is not None:
+            place = f"arms[{number}].prior_hsct"
+            yield from percentage_faults(arm.prior_hsct, place=place)
+    for number, finding in parts.findings.items():
+        yield from figure_faults(finding, place=f"findings[{number}]")
+        if (quantile := finding.quantile) is not None and (
+            quantile.reached != (quantile.estimate is not None)
+        ):
+            found = "an estimate that was not reached"
+            if quantile.reached:
+                found = "no estimate, although it was reached"
+            yield Fault(
+                f"findings[{number}].quantile",
+                found,
+                "an estimate, or reached = false",
+            )
+
+
+_GATES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
+    _conduct,
+    _arms,
+    _words,
+    _counts,
+    _grades,
+    graded_counts,
+    parts_of_a_whole,
+    _figures,
+    duplicates,
+)

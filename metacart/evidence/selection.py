@@ -1,0 +1,220 @@
+"""From findings to the evidence table of a question, and the account of every finding."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from metacart.errors import Fault, InputError
+from metacart.evidence.choice import Candidate, choose
+from metacart.evidence.collection import Studies
+from metacart.evidence.columns import (
+    COUNT_COLUMNS,
+    PLACE_COLUMNS,
+    RATIO_COLUMNS,
+    spec_faults,
+)
+from metacart.evidence.gates import study_gates
+from metacart.evidence.library_gates import library_gates
+from metacart.records.spec import FILTERS, ModelSpec
+from metacart.records.study import Finding, Study, Survival, SurvivalPoint, grade_bands
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["account", "tabulate"]
+
+
+def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
+    """Return the evidence of a question: one row a finding used.
+
+    Parameters
+    ----------
+    studies : Studies
+        The result of `load_studies`, or any sequence of studies.
+    spec : ModelSpec
+        The question; `outcome` is needed here.
+
+    Returns
+    -------
+    DataFrame
+        At most one row for an arm, or for a study when the likelihood is ``hsct``, in the order of
+        the studies: where the number stands, what the arm is, and the likelihood's columns.
+
+    Raises
+    ------
+    InputError
+        When the question names what these studies do not know, or when nothing answers it; then
+        the message counts which rule left how many findings out.
+
+    Notes
+    -----
+    The rules, in this order: the outcome; the filters of ``include``; the exposure; the kind of
+    value that the likelihood takes; findings set aside; quoted numbers, where the question leaves
+    them out; populations and timepoints that the question does not name. Then arms whose patients
+    were selected, or are among another arm of the question, unless ``admit`` names them. Then one
+    finding an arm: the population named first, the timepoint named first (a finding without one
+    comes last), a direct count before a table of grades, more patients before fewer. For a
+    comparison after CAR-T one finding a study: time-dependent before landmark before others,
+    adjusted before unadjusted. At last one report a cohort: most patients, then the latest.
+    Filters match a level as recorded or as recoded.
+    """
+    import pandas as pd
+
+    chosen = _chosen(studies, spec)
+    used = [each for each in chosen if not each.step]
+    if not used:
+        raise InputError(_empty(spec, chosen))
+    attributes = sorted({name for each in used for name in each.arm.attributes})
+    value = COUNT_COLUMNS if used[0].finding.ratio is None else RATIO_COLUMNS
+    columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS), *attributes, *value]
+    return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
+
+
+def account(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
+    """Return every finding of the studies: used or not, and by which rule.
+
+    Parameters
+    ----------
+    studies : Studies
+        The result of `load_studies`, or any sequence of studies.
+    spec : ModelSpec
+        The question.
+
+    Returns
+    -------
+    DataFrame
+        Columns study, label, arm, finding, outcome, population, timepoint, kind, value, at, used,
+        rule, cohort; the rules are those of `tabulate`.
+
+    Raises
+    ------
+    InputError
+        When the question names what these studies do not know.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "study": each.study.id,
+            "label": each.study.label,
+            "arm": each.arm.id,
+            "finding": each.number,
+            "outcome": each.finding.outcome,
+            "population": each.finding.population,
+            "timepoint": each.finding.timepoint,
+            "kind": each.finding.kind,
+            "value": _value(each.finding),
+            "at": each.finding.at,
+            "used": not each.step,
+            "rule": each.rule,
+            "cohort": each.study.cohort,
+        }
+        for each in _chosen(studies, spec)
+    ]
+    columns = "study label arm finding outcome population timepoint kind value at used rule cohort"
+    return pd.DataFrame(rows, columns=pd.Index(columns.split()))
+
+
+def _chosen(studies: Iterable[Study], spec: ModelSpec) -> list[Candidate]:
+    collection = studies if isinstance(studies, Studies) else _checked(studies)
+    if faults := spec_faults(collection, spec):
+        raise InputError(faults)
+    return choose(collection, spec)
+
+
+def _checked(studies: Iterable[Study]) -> Studies:
+    """Gate studies that were made in Python, as files are on loading."""
+    collection = Studies(studies)
+    faults = [
+        replace(fault, place=f"{study.id}: {fault.place}")
+        for study in collection
+        for fault in study_gates(study)
+    ]
+    faults += library_gates(collection)
+    if errors := [fault for fault in faults if fault.severity == "error"]:
+        raise InputError(errors)
+    return Studies(collection, warnings=faults)
+
+
+def _empty(spec: ModelSpec, chosen: list[Candidate]) -> Fault:
+    steps = Counter(each.step for each in chosen)
+    counts = ", ".join(f"{step} {number}" for step, number in steps.items())
+    return Fault(
+        f"evidence of {spec.name}",
+        f"no finding answers the question; {len(chosen)} left out by rule: {counts or 'none'}",
+        "at least one finding",
+        "account(studies, spec) names the rule for each",
+    )
+
+
+def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
+    study, arm, finding = candidate.study, candidate.arm, candidate.finding
+    row: dict[str, Any] = {
+        **candidate.levels,
+        "study": study.id,
+        "arm": arm.id,
+        "label": study.label,
+        "arm_label": arm.label or arm.id,
+        "cohort": study.cohort,
+        "year": study.citation.year,
+        "outcome": spec.outcome,
+        "population": finding.population,
+        "timepoint": finding.timepoint,
+        "at": finding.at,
+        "finding": candidate.number,
+    }
+    if finding.ratio is None:
+        return row | {"events": candidate.events, "total": candidate.total}
+    ratio = finding.ratio
+    return row | {
+        "kind": finding.kind,
+        "ratio": ratio.estimate,
+        "lower": ratio.lower,
+        "upper": ratio.upper,
+        "level": ratio.level,
+        "measure": ratio.measure,
+        "time_handling": finding.time_handling,
+        "adjusted_for": ", ".join(ratio.adjusted_for),
+        "printed_as": finding.printed_as,
+    }
+
+
+def _value(finding: Finding) -> str:
+    """Return the reported value as a reader writes it: ``13/19``, ``HR 0.25 (0.068–0.915)``."""
+    if finding.count is not None:
+        return f"{finding.count.events}/{finding.count.total}"
+    if finding.grades is not None:
+        bands = grade_bands(finding.grades)
+        names = [f"{first}" if first == last else f"{first}–{last}" for first, last, _ in bands]
+        pairs = zip(names, bands, strict=True)
+        return "grades " + ", ".join(f"{name}: {patients}" for name, (_, _, patients) in pairs)
+    if finding.contrast is not None:
+        groups = (finding.contrast.exposed, finding.contrast.unexposed)
+        return " v ".join(f"{group.events}/{group.total}" for group in groups)
+    if finding.ratio is not None:
+        ratio = finding.ratio
+        return f"{ratio.measure.upper()} {ratio.estimate:g} ({ratio.lower:g}–{ratio.upper:g})"
+    if finding.survival is not None:
+        survival = finding.survival
+        points = [survival.exposed, survival.unexposed] if survival.exposed else [survival]
+        shown = " v ".join(_share(point) for point in points if point is not None)
+        return f"{shown} at {survival.time:g} {survival.unit}s"
+    quantile = finding.quantile
+    if quantile is None or quantile.estimate is None:
+        return "not reached"
+    limits = ""
+    if quantile.lower is not None or quantile.upper is not None:
+        ends = (quantile.lower, quantile.upper)
+        limits = f" ({'–'.join('?' if end is None else f'{end:g}' for end in ends)})"
+    name = "median" if quantile.probability == 0.5 else f"{100 * quantile.probability:g}% quantile"
+    return f"{name} {quantile.estimate:g}{limits} {quantile.unit}s"
+
+
+def _share(point: Survival | SurvivalPoint) -> str:
+    estimate = f"{100 * (point.estimate or 0.0):g}%"
+    if point.lower is None or point.upper is None:
+        return estimate
+    return f"{estimate} ({100 * point.lower:g}–{100 * point.upper:g}%)"
