@@ -201,11 +201,13 @@ def count_faults(count: Count, *, place: str) -> list[Fault]:
         ]
     if count.derived is None or count.printed is None:
         return []
-    fitting = counts_of_percentage(count.printed, total=count.total).values()
-    readings = [counts for counts in fitting if count.events in counts]
-    if not readings or any(len(counts) == 1 for counts in readings):
+    fitting = counts_of_percentage(count.printed, total=count.total)
+    cut_off = fitting.pop("cut off")
+    # a percentage is rounded unless only cutting it off gives the count
+    readings = [counts for counts in fitting.values() if count.events in counts] or [cut_off]
+    if all(len(counts) <= 1 for counts in readings):
         return []
-    several = ", ".join(str(events) for events in readings[0])
+    several = ", ".join(str(events) for events in max(readings, key=len))
     return [
         Fault(
             f"{place}.derived",

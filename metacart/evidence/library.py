@@ -343,7 +343,7 @@ def _read_study(
 ) -> tuple[Study | None, list[Fault]]:
     """Return the study if it has the form of one, and everything that is wrong in the file."""
     version = source.data.get("schema")
-    if version is not None and version != 1:
+    if version is not None and (type(version) is not int or version != 1):
         return None, [
             Fault(
                 "schema", f"version {version!r} is not known", "1", "a newer metacart may read it"

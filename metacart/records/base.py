@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -51,8 +51,10 @@ def place_of(location: tuple[int | str, ...]) -> str:
 def _fields_at(record: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at `location` may have."""
     current: Any = record
+    keyed = False
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or keyed:
+            keyed = False
             continue
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             return []
@@ -60,6 +62,8 @@ def _fields_at(record: type[BaseModel], location: tuple[int | str, ...]) -> list
             (f for name, f in current.model_fields.items() if part in (name, f.alias)), None
         )
         current = None if found is None else _record_in(found.annotation)
+        # the next part is a key of the user's own, as in [outcomes.NAME]
+        keyed = found is not None and get_origin(found.annotation) is dict
     if isinstance(current, type) and issubclass(current, BaseModel):
         return [field.alias or name for name, field in current.model_fields.items()]
     return []
