@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from metacart.evidence.agreement import events_from_grades
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
+from metacart.evidence.conversions import is_symmetric
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study, grade_bands
 from metacart.records.vocabulary import EXPOSURES, Outcome
@@ -152,8 +153,11 @@ def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
         if spec.likelihood == "hsct" and ratio.measure != "hr":
             rule = f"an {MEASURES[ratio.measure]}; the question takes hazard ratios"
             candidate.leave_out("kind", rule.replace("an risk", "a risk"))
-        elif not (ratio.lower <= ratio.estimate <= ratio.upper and ratio.lower < ratio.upper):
-            candidate.leave_out("kind", "its interval does not hold its estimate")
+        elif finding.misprint is not None and not (
+            ratio.lower <= ratio.estimate <= ratio.upper
+            and is_symmetric(ratio.estimate, ratio.lower, ratio.upper)
+        ):
+            candidate.leave_out("kind", f"its interval is misprinted: {finding.misprint.why}")
     elif finding.count is not None:
         candidate.events, candidate.total = finding.count.events, finding.count.total
     elif finding.grades is not None:
@@ -234,7 +238,7 @@ def _arms(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
 
     def stays(key: str) -> bool:
         if key not in kept:
-            kept[key] = True  # two arms that name each other: the first gives way
+            kept[key] = True  # of two arms that name each other the first stays
             kept[key] = not any(stays(other) for other in sorted(sharing.get(key, ())))
         return kept[key]
 
