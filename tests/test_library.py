@@ -313,6 +313,23 @@ def test_every_fault_of_every_file_in_one_pass(write: Write, study_data: Make) -
 
 
 @pytest.mark.parametrize(
+    "lost", ["schema", "id", "citation", "conduct", "arms", "citation.year", "arms.patients"]
+)
+def test_a_missing_table_hides_no_other_fault(lost: str, write: Write, study_data: Make) -> None:
+    data = study_data(
+        {"count": {"events": 21, "total": 20}},
+        {"outcome": "death"},  # no value at all
+    )
+    table, _, key = lost.partition(".")
+    holder = data if not key else data["arms"][0] if table == "arms" else data[table]
+    del holder[key or table]
+    write(data, "doe2020.toml")
+    places = [fault.place.split(" ")[0] for fault in check_studies(".")]
+    assert lost.replace("arms.", "arms[0].") in places
+    assert {"findings[0].count.events", "findings[1]"} <= set(places)
+
+
+@pytest.mark.parametrize(
     ("change", "fault"),
     [
         ({"citation": "x"}, "citation: 'x' is text; allowed: a table"),

@@ -83,9 +83,9 @@ def _record[T: Record](kind: type[T], table: object) -> T | None:
     except ValidationError as error:
         mended = copy.deepcopy(table)
         for item in error.errors(include_url=False, include_context=False):
-            *path, key = item["loc"]
             if item["type"] not in ("extra_forbidden", "missing") or not isinstance(table, dict):
                 return None
+            *path, key = item["loc"]
             holder: Any = mended
             for step in path:
                 holder = holder[step]
