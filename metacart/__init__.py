@@ -1,0 +1,150 @@
+"""Bayesian meta-analysis of CAR-T studies, with the place of every number.
+
+A study is a file, an analysis is a file, and between them stands one engine: study files, evidence
+table, model, posterior, tables, figures and a report.
+
+Examples
+--------
+>>> import metacart as mc
+>>> fit = mc.fit("cr_rate")  # doctest: +SKIP
+>>> mc.summarize(fit)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metacart.errors import Fault, InputError, MetacartError
+    from metacart.evidence.library import (
+        BUNDLED,
+        Studies,
+        check_studies,
+        list_models,
+        load_model,
+        load_studies,
+    )
+    from metacart.evidence.selection import account, tabulate
+    from metacart.inference.fit import fit
+    from metacart.inference.predictive import predictive
+    from metacart.inference.storage import load_fit, save_fit
+    from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
+    from metacart.plots.forest import plot_forest
+    from metacart.plots.ppc import plot_ppc
+    from metacart.plots.prior_posterior import plot_prior_posterior
+    from metacart.records.priors import parse_prior
+    from metacart.records.spec import ModelSpec
+    from metacart.records.study import Study
+    from metacart.report.build import report
+    from metacart.results.checks import diagnostics, predictive_checks
+    from metacart.results.contrast import contrast
+    from metacart.results.forest_table import forest_table
+    from metacart.results.heterogeneity import heterogeneity, study_estimates
+    from metacart.results.summary import summarize
+
+    __version__: str
+
+__all__ = [
+    "BUNDLED",
+    "LIKELIHOODS",
+    "Fault",
+    "InputError",
+    "Likelihood",
+    "MetacartError",
+    "ModelSpec",
+    "Studies",
+    "Study",
+    "__version__",
+    "account",
+    "check_studies",
+    "contrast",
+    "diagnostics",
+    "fit",
+    "forest_table",
+    "heterogeneity",
+    "list_models",
+    "load_fit",
+    "load_model",
+    "load_studies",
+    "parse_prior",
+    "plot_forest",
+    "plot_ppc",
+    "plot_prior_posterior",
+    "predictive",
+    "predictive_checks",
+    "report",
+    "save_fit",
+    "study_estimates",
+    "summarize",
+    "tabulate",
+]
+
+# Where each name lives; its room is imported when the name is first used.
+_HOMES = {
+    "errors": ("Fault", "InputError", "MetacartError"),
+    "evidence.library": (
+        "BUNDLED",
+        "Studies",
+        "check_studies",
+        "list_models",
+        "load_model",
+        "load_studies",
+    ),
+    "evidence.selection": ("account", "tabulate"),
+    "inference.fit": ("fit",),
+    "inference.predictive": ("predictive",),
+    "inference.storage": ("load_fit", "save_fit"),
+    "modelling.likelihoods": ("LIKELIHOODS", "Likelihood"),
+    "plots.forest": ("plot_forest",),
+    "plots.ppc": ("plot_ppc",),
+    "plots.prior_posterior": ("plot_prior_posterior",),
+    "records.priors": ("parse_prior",),
+    "records.spec": ("ModelSpec",),
+    "records.study": ("Study",),
+    "report.build": ("report",),
+    "results.checks": ("diagnostics", "predictive_checks"),
+    "results.contrast": ("contrast",),
+    "results.forest_table": ("forest_table",),
+    "results.heterogeneity": ("heterogeneity", "study_estimates"),
+    "results.summary": ("summarize",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    value: Any
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version(__name__)
+    elif name in _HOME_OF:
+        value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    else:
+        # name and obj let Python suggest the nearest name
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """The package as a module in which a room never hides the verb of the same name.
+
+    Importing anything of the room ``report`` would set ``metacart.report`` to that room, and
+    ``metacart.report(...)`` would work or fail by the order of imports.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOME_OF):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,384 @@
+"""The same verbs in the shell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import metacart as mc
+from metacart import screen
+from metacart.errors import Fault, InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["main"]
+
+OK, NOT_CONVERGED, FAULTY, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
+_BUNDLED = "bundled"
+
+app = typer.Typer(
+    name="metacart",
+    help="Bayesian meta-analysis of CAR-T studies, with the place of every number.",
+    epilog="Example: metacart report",
+    add_completion=False,
+    rich_markup_mode=None,  # the panels of rich take longer to import than everything else
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+studies_app = typer.Typer()
+app.add_typer(studies_app, name="studies", epilog="Example: metacart studies --studies my_folder")
+
+Question = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="The name of a shipped model, or the path of a .toml."),
+]
+Folders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--studies",
+        metavar="DIR",
+        help="A folder of study files instead of the bundled ones; may be repeated, and "
+        f"'{_BUNDLED}' stands for those.",
+    ),
+]
+Models = Annotated[
+    Path | None,
+    typer.Option("--models", metavar="DIR", help="Where models are looked up by name."),
+]
+Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Makes the draws reproducible.")]
+Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each of four chains.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only results and faults: no progress, no notes.")
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        screen.say(f"metacart {mc.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> int:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        return FAULTY
+    return OK
+
+
+@studies_app.callback(invoke_without_command=True)
+def studies(context: typer.Context, studies: Folders = None) -> int:
+    """List the studies, or check study files."""
+    if context.invoked_subcommand is not None:
+        if studies:
+            raise InputError(
+                Fault("--studies", "stands before 'check'", "metacart studies check PATH…")
+            )
+        return OK
+    collection = mc.load_studies(*_folders(studies))
+    screen.show_table(
+        ("id", "study", "arms", "patients", "outcomes"), map(screen.study_row, collection)
+    )
+    findings = sum(len(study.findings) for study in collection)
+    screen.say(f"{_count(len(collection), 'study')}, {_count(findings, 'finding')}")
+    _mention(collection, quiet=False)
+    return OK
+
+
+@studies_app.command(epilog="Example: metacart studies check my_folder/doe2024.toml")
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH…", help="Study files, or folders of them."),
+    ] = None,
+) -> int:
+    """List every fault of study files."""
+    faults = mc.check_studies(*(paths or ()))
+    screen.show_faults(faults, err=False)
+    errors = [fault for fault in faults if fault.severity == "error"]
+    warned = len(faults) - len(errors)
+    more = f", {_count(warned, 'warning')}" if warned else ""
+    if errors:
+        screen.note(_count(len(errors), "fault") + more)
+        return FAULTY
+    files = _count(len(mc.load_studies(*(paths or ()))), "file")
+    screen.say(f"{files}, no faults{more}")
+    return OK
+
+
+@app.command(epilog="Example: metacart fit cr_rate --out cr_rate.nc")
+def fit(
+    spec: Question,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The fit as netCDF: FILE.nc.")],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = None,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model, show its estimands, save the fit."""
+    question, evidence = _ask(spec, studies, models, quiet, lambda: _check_out(out, (".nc",)))
+    result = _fit(question, evidence, draws, seed, quiet)
+    mc.save_fit(result, out)
+    _show_frame(mc.summarize(result), title=question.title or question.name)
+    return _verdict(result, out, quiet)
+
+
+@app.command(epilog="Example: metacart forest cr_rate --out cr_rate.svg")
+def forest(
+    spec: Question,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The figure: FILE.svg, FILE.png or FILE.pdf.")
+    ],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = None,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model and draw its forest plot."""
+    formats = (".svg", ".png", ".pdf")
+    question, evidence = _ask(spec, studies, models, quiet, lambda: _check_out(out, formats))
+    result = _fit(question, evidence, draws, seed, quiet)
+    mc.plot_forest(result, file=out)
+    screen.show_table(
+        ("study", "arm", "events", "reported", "model", "weight %"),
+        screen.forest_rows(mc.forest_table(result)),
+        title=question.title or question.name,
+    )
+    return _verdict(result, out, quiet)
+
+
+@app.command(epilog="Example: metacart compare my_model.toml scfv humanized murine")
+def compare(
+    spec: Question,
+    moderator: Annotated[
+        str, typer.Argument(metavar="MODERATOR", help="One of the model's moderators.")
+    ],
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="The level in question.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The level it is compared with.")
+    ],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = None,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model and compare two levels of a moderator."""
+    question, evidence = _ask(spec, studies, models, quiet)
+    _check_levels(question, evidence, moderator, level, reference)
+    result = _fit(question, evidence, draws, seed, quiet)
+    table = mc.contrast(result, moderator, level, reference)
+    words = table["posterior_to_prior_sd"].gt(0.5).map({True: "mostly the prior", False: ""})
+    _show_frame(table.assign(note=words), title=f"{moderator}: {level} against {reference}")
+    screen.say(f"better is {table.attrs['better']}; {table.attrs['note']}")
+    return _verdict(result, None, quiet)
+
+
+@app.command(epilog="Example: metacart report cr_rate severe_crs --out report --seed 1")
+def report(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPEC…]", help="Names or paths of models; all by default."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the page.")] = Path(
+        "report"
+    ),
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+) -> int:
+    """Answer the questions on one page."""
+    folders = _folders(studies) or None
+    progress = False if quiet else None
+    result = mc.report(
+        specs or None, out=out, studies=folders, models=models, seed=seed, progress=progress
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        2 for a faulty input or option, 1 where a fit failed the convergence gate, 130 after
+        Ctrl-C, else 0.
+    """
+    with _calm():
+        try:
+            return int(app(args=arguments, prog_name="metacart", standalone_mode=False) or OK)
+        except InputError as error:
+            screen.show_faults(error.faults)
+            return FAULTY
+        except typer.TyperException as error:
+            screen.show_faults([_usage(error)])
+            return FAULTY
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
+            # the reader, such as `head`, has left; what is still buffered goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return NO_READER
+        except OSError as error:
+            screen.note(f"{error.filename or 'metacart'}: {error.strerror or error}")
+            return FAULTY
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Keep the screen free of what libraries say to programmers, and of windows."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _usage(error: typer.TyperException) -> Fault:
+    """Return what is wrong with the command line itself."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "metacart"
+    return Fault(command, error.format_message().rstrip("."), attempt=f"{command} --help")
+
+
+def _ask(
+    spec: str,
+    studies: Sequence[str] | None,
+    models: Path | None,
+    quiet: bool,
+    *checks: Callable[[], None],
+) -> tuple[mc.ModelSpec, pd.DataFrame]:
+    """Return the question and its evidence, or every fault of model, studies and options."""
+    faults: list[Fault] = []
+    for check_option in checks:
+        _collect(faults, check_option)
+    question = _collect(faults, lambda: mc.load_model(spec, folder=models))
+    collection = _collect(faults, lambda: mc.load_studies(*_folders(studies)))
+    if question is None or collection is None or faults:
+        raise InputError(faults)
+    _mention(collection, quiet)
+    return question, mc.tabulate(collection, question)
+
+
+def _collect[T](faults: list[Fault], action: Callable[[], T]) -> T | None:
+    try:
+        return action()
+    except InputError as error:
+        faults += error.faults
+        return None
+
+
+def _folders(studies: Sequence[str] | None) -> list[Path]:
+    return [mc.BUNDLED if folder == _BUNDLED else Path(folder) for folder in studies or ()]
+
+
+def _check_out(out: Path, formats: Sequence[str]) -> None:
+    """Refuse a file that cannot be written before anything is fitted."""
+    allowed = "a file ending in " + " or ".join(formats)
+    if out.suffix not in formats:
+        hint = nearest(out.suffix, formats) or f"{out.stem or 'result'}{formats[0]}"
+        raise InputError(Fault("--out", f"'{out}'", allowed, hint))
+    if out.is_dir():
+        raise InputError(Fault("--out", f"'{out}' is a folder", allowed))
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(Fault("--out", f"'{above}' cannot be written to", "a folder of yours"))
+
+
+def _check_levels(
+    question: mc.ModelSpec, evidence: pd.DataFrame, moderator: str, level: str, reference: str
+) -> None:
+    """Refuse a comparison that the evidence does not hold before anything is fitted."""
+    from metacart.modelling.moderators import read_moderators
+
+    moderators = {item.name: item for item in read_moderators(question, evidence)}
+    if moderator not in moderators:
+        raise InputError(
+            Fault(
+                "MODERATOR",
+                f"'{moderator}' is not in {question.name}",
+                ", ".join(moderators) or "none: the model has no moderators",
+                nearest(moderator, moderators) or "name it in the model's `moderators`",
+            )
+        )
+    faults: list[Fault] = []
+    for place, value in (("LEVEL", level), ("REFERENCE", reference)):
+        _collect(faults, partial(moderators[moderator].code, [value], place=place))
+    if level == reference:
+        faults.append(Fault("LEVEL", f"'{level}' against itself", "two different levels"))
+    if faults:
+        raise InputError(faults)
+
+
+def _fit(
+    question: mc.ModelSpec, evidence: pd.DataFrame, draws: int, seed: int | None, quiet: bool
+) -> xr.DataTree:
+    if sys.stderr.isatty() and not quiet:
+        screen.note(f"fitting {question.name} to {_count(len(evidence), 'finding')} …")
+    progress = False if quiet else None
+    return mc.fit(question, evidence, draws=draws, seed=seed, progress=progress)
+
+
+def _verdict(result: xr.DataTree, out: Path | None, quiet: bool) -> int:
+    """Say what to think of the fit and where it went, and return the exit status."""
+    if not quiet:
+        checks = mc.predictive_checks(result)
+        for row in checks[checks["surprising"]].to_dict("records"):
+            expected = f"{screen.number(row['lower'])}–{screen.number(row['upper'])}"
+            screen.note(
+                f"warning: surprising under the model: {row['finding'] or row['check']} is "
+                f"{screen.number(row['observed'])}, expected {expected}"
+            )
+        if out is not None:
+            screen.note(f"wrote {out}")
+    if result.attrs["converged"]:
+        return OK
+    screen.note(f"not converged, must not be used: {result.attrs['gate']}")
+    return NOT_CONVERGED
+
+
+def _show_frame(table: pd.DataFrame, *, title: str) -> None:
+    columns = [str(column) for column in table.columns]
+    rows: Any = table.itertuples(index=False, name=None)
+    screen.show_table([column.replace("_", " ") for column in columns], rows, title=title)
+
+
+def _mention(collection: mc.Studies, quiet: bool) -> None:
+    if collection.warnings and not quiet:
+        warned = _count(len(collection.warnings), "warning")
+        screen.note(f"{warned} about the studies: `metacart studies check` lists them")
+
+
+def _count(number: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
