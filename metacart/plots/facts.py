@@ -1,0 +1,184 @@
+"""What a fit says of itself, in the words of a figure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.modelling.design import scale_of
+from metacart.records.spec import ModelSpec
+from metacart.records.vocabulary import EXPOSURES, OUTCOMES
+from metacart.scales import Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = [
+    "Measure",
+    "Reported",
+    "axis_words",
+    "capital",
+    "failure_of",
+    "favours",
+    "measure_of",
+    "name_of",
+    "priors_of",
+    "reported",
+    "subtracted",
+    "title_of",
+]
+
+Measure = Literal["rate", "ratio", "value"]
+_WORDS = {"scfv": "scFv", "prior_scfv": "scFv before", "hsct": "HSCT"}
+# the two sides of an exposure, shorter than its definition
+_SIDES = {"hsct": ("transplant", "no transplant")}
+_RATIOS = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
+
+
+def measure_of(scale: Scale) -> Measure:
+    """Return what the natural scale is."""
+    if scale.name == "identity":
+        return "value"
+    return "ratio" if scale.name == "log" else "rate"
+
+
+def capital(text: str) -> str:
+    """Return text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def name_of(moderator: str) -> str:
+    """Return a moderator as a heading names it."""
+    return _WORDS.get(moderator, capital(moderator.replace("_", " ")))
+
+
+def title_of(fit: xr.DataTree) -> str:
+    """Return the title of the analysis."""
+    spec = spec_of(fit)
+    return spec.title or capital(_outcome(spec)) or "Meta-analysis"
+
+
+def failure_of(fit: xr.DataTree) -> str:
+    """Return what must be said of a fit that failed its gate, or nothing."""
+    if int(fit.attrs.get("converged", 1)):
+        return ""
+    return f"This fit did not converge and must not be used: {fit.attrs.get('gate', '')}."
+
+
+def priors_of(fit: xr.DataTree) -> dict[str, str]:
+    """Return the prior of each parameter as it was stated, by ``mu``, ``beta:NAME`` and so on."""
+    stated: dict[str, str] = json.loads(str(fit.attrs.get("priors", "{}")))
+    return stated
+
+
+def subtracted(fit: xr.DataTree) -> bool:
+    """Return whether a bias about which the data say nothing was taken away after the fit."""
+    return "bias" in fit["posterior"] and "bias" not in fit["log_prior"]
+
+
+def axis_words(fit: xr.DataTree) -> str:
+    """Return what the natural scale shows, and its unit."""
+    spec = spec_of(fit)
+    outcome, measure = _outcome(spec), measure_of(scale_of(design_of(fit)))
+    if measure == "rate":
+        return f"{capital(outcome) or 'Rate'}, % of patients"
+    if measure == "value":
+        return capital(outcome) or "Estimate"
+    of = f", {outcome}" if outcome else ""
+    return f"{capital(ratio_name(fit))}{of} (log scale)"
+
+
+def ratio_name(fit: xr.DataTree) -> str:
+    """Return which ratio it is, where the evidence says so."""
+    names = {str(value).lower() for value in _column(evidence_of(fit), "measure") if value}
+    known = {_RATIOS.get(name, "ratio") for name in names}
+    if len(known) == 1:
+        return known.pop()
+    return "hazard ratio" if spec_of(fit).likelihood == "hsct" else "ratio"
+
+
+def favours(fit: xr.DataTree) -> tuple[str, str] | None:
+    """Return what ratios below and above one favour, where the spec says enough."""
+    spec = spec_of(fit)
+    if measure_of(scale_of(design_of(fit))) != "ratio" or spec.exposure is None:
+        return None
+    from metacart.results.direction import better_of
+
+    words = EXPOSURES.get(spec.exposure, spec.exposure.replace("_", " "))
+    with_, without = _SIDES.get(spec.exposure, (words, f"no {words}"))
+    sides = (f"favours {with_}", f"favours {without}")
+    return sides if better_of(spec, scale_of(design_of(fit))) == "lower" else sides[::-1]
+
+
+def _outcome(spec: ModelSpec) -> str:
+    if spec.outcome is None:
+        return ""
+    known = OUTCOMES.get(spec.outcome)
+    return known.title if known else spec.outcome.replace("_", " ")
+
+
+def _column(evidence: pd.DataFrame, name: str) -> list[Any]:
+    """Return a column of the evidence with None for what is missing, or nothing but None."""
+    if name not in evidence.columns:
+        return [None] * len(evidence)
+    return [None if value != value else value for value in evidence[name].tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One finding as a row of a figure names it.
+
+    Attributes
+    ----------
+    label, arm : str
+        The study and its arm.
+    text : str
+        What was reported: ``13/19``, or ``HR 0.25, time-fixed``.
+    year : float
+        Of the paper; not a number where unknown.
+    """
+
+    label: str
+    arm: str
+    text: str
+    year: float
+
+
+def reported(fit: xr.DataTree) -> list[Reported]:
+    """Return each finding of a fit, in the order of its evidence."""
+    evidence = evidence_of(fit)
+    columns = {
+        name: _column(evidence, name)
+        for name in (
+            "study", "label", "arm", "arm_label", "year", "events", "total", "ratio", "measure",
+            "time_handling", "estimate", "se",
+        )
+    }  # fmt: skip
+    findings = []
+    for position in range(len(evidence)):
+        row = {name: values[position] for name, values in columns.items()}
+        arm = row["arm_label"] if row["arm_label"] is not None else row["arm"]
+        findings.append(
+            Reported(
+                str(row["label"] or row["study"]),
+                "" if arm is None else str(arm),
+                _text(row),
+                float("nan") if row["year"] is None else float(row["year"]),
+            )
+        )
+    return findings
+
+
+def _text(row: dict[str, Any]) -> str:
+    if row["events"] is not None and row["total"] is not None:
+        return f"{row['events']:.0f}/{row['total']:.0f}"
+    if row["ratio"] is not None:
+        name = str(row["measure"] or "").upper()
+        parts = [f"{name} {row['ratio']:g}".strip(), str(row["time_handling"] or "")]
+        return ", ".join(part for part in parts if part)
+    if row["estimate"] is not None and row["se"] is not None:
+        return f"{row['estimate']:.3g} (SE {row['se']:.3g})".replace("-", "−")
+    return ""

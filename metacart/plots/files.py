@@ -1,0 +1,153 @@
+"""Figures as files: whole or not at all, the same bytes each time."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from metacart.errors import Fault, InputError
+from metacart.plots.measure import COLOURS, style
+
+if TYPE_CHECKING:
+    from arviz_plots import PlotCollection
+
+__all__ = ["FORMATS", "check_file", "close_figure", "deliver", "save_figure"]
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def check_file(file: str | os.PathLike[str]) -> Path:
+    """Return the path of a figure's file, or refuse it before anything is drawn.
+
+    Parameters
+    ----------
+    file : path
+        Ends in ``.png``, ``.svg`` or ``.pdf``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        For another suffix, or where no file can be.
+    """
+    path = Path(file)
+    if path.suffix.lower() not in FORMATS:
+        found = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
+        hint = f"{path.stem or 'figure'}{_meant(path.suffix)}"
+        raise InputError(Fault("file", found, ", ".join(FORMATS), hint, path=str(file)))
+    if path.is_dir():
+        raise InputError(Fault("file", "a folder", "the name of a file", path=str(file)))
+    above = next((parent for parent in path.parents if parent.exists()), path.parent)
+    if not above.is_dir():
+        raise InputError(Fault("file", f"'{above}' is a file", "a folder", path=str(file)))
+    return path
+
+
+def _meant(suffix: str) -> str:
+    close = difflib.get_close_matches(suffix.lower(), FORMATS, n=1, cutoff=0.5)
+    return close[0] if close else ".svg"
+
+
+def save_figure(collection: PlotCollection, file: str | os.PathLike[str]) -> Path:
+    """Write a figure, whole or not at all.
+
+    Parameters
+    ----------
+    collection : PlotCollection
+        From one of the plots, drawn by matplotlib.
+    file : path
+        The suffix says the format: ``.png`` (300 dots an inch), ``.svg`` or ``.pdf``. Folders that
+        do not exist are made, an existing file is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        For another suffix, where no file can be, or a figure that was not drawn.
+
+    Notes
+    -----
+    The same figure gives the same bytes: no date, no random identifiers. The description for
+    readers who do not see it stands in the SVG's ``desc`` and in the metadata of PNG and PDF.
+    """
+    path = check_file(file)
+    if collection.backend != "matplotlib":
+        raise InputError(
+            Fault("figure", f"backend '{collection.backend}' draws nothing", "'matplotlib'")
+        )
+    content = _rendered(collection, path.suffix.lower().removeprefix("."))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def deliver(
+    collection: PlotCollection, *, title: str, alt: str, file: str | os.PathLike[str] | None
+) -> PlotCollection:
+    """Give a figure its description and, where a file is asked for, write it.
+
+    A figure that went to a file is closed, so that a script that writes many keeps none open; it
+    can still be changed and saved.
+    """
+    collection.viz.attrs |= {"title": title, "alt": alt}
+    if file is not None:
+        try:
+            save_figure(collection, file)
+        finally:
+            close_figure(collection)
+    return collection
+
+
+def _rendered(collection: PlotCollection, form: str) -> bytes:
+    title = str(collection.viz.attrs.get("title", ""))
+    alt = str(collection.viz.attrs.get("alt", ""))
+    metadata: dict[str, dict[str, Any]] = {
+        "png": {"Title": title, "Description": alt},
+        "svg": {"Date": None, "Title": title, "Description": alt},
+        "pdf": {"CreationDate": None, "Title": title, "Subject": alt},
+    }
+    buffer = io.BytesIO()
+    with style():
+        collection.viz["figure"].item().savefig(
+            buffer, format=form, dpi=300, metadata=metadata[form], facecolor=COLOURS["paper"]
+        )
+    content = buffer.getvalue()
+    return _described(content, title, alt) if form == "svg" else content
+
+
+def _described(content: bytes, title: str, alt: str) -> bytes:
+    """Say in the SVG that it is an image, with its title and description as elements."""
+    text = content.decode("utf-8")
+    start = text.index("<svg ")
+    end = text.index(">", start)
+    head = text[start:end] + ' role="img" aria-labelledby="figure-title figure-desc">'
+    body = text[end + 1 :].replace(f"<title>{escape(title)}</title>", "", 1).lstrip("\n ")
+    described = (
+        f'\n <title id="figure-title">{escape(title)}</title>'
+        f'\n <desc id="figure-desc">{escape(alt)}</desc>\n '
+    )
+    return (text[:start] + head + described + body).encode()
+
+
+def close_figure(collection: PlotCollection) -> None:
+    """Let pyplot forget the figure; it can still be saved."""
+    if collection.backend == "matplotlib":
+        from matplotlib import pyplot as plt
+
+        plt.close(collection.viz["figure"].item())

@@ -1,0 +1,290 @@
+"""The forest plot: every study as reported and as the model sees it, and what they say together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metacart.errors import refuse_unknown
+from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
+from metacart.plots.facts import reported
+from metacart.plots.files import check_file, deliver
+from metacart.plots.forest_facts import Facts, gather
+from metacart.plots.forest_rows import (
+    SORTS,
+    Estimate,
+    ForestRow,
+    Lines,
+    forest_lines,
+    read_rows,
+    sizes,
+)
+from metacart.plots.layout import Column, Key, Page, Panel, intervals, open_page
+from metacart.plots.marks import diamond, spot, upright, words
+from metacart.plots.measure import COLOURS, style
+from metacart.results.forest_table import forest_table
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from arviz_plots import PlotCollection
+
+__all__ = ["BACKENDS", "plot_forest"]
+
+BACKENDS = ("matplotlib", "none")
+_COLUMNS = ("study", "arm", "evidence", "estimate", "interval", "weight")
+
+
+def plot_forest(
+    fit: xr.DataTree,
+    *,
+    sort: str | None = None,
+    subgroups: str | None = None,
+    shrunken: bool = True,
+    prediction: bool = True,
+    file: str | os.PathLike[str] | None = None,
+    backend: str = "matplotlib",
+) -> PlotCollection:
+    """Plot every study as reported and as the model sees it, and what they say together.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    sort : {None, "name", "year", "effect", "precision"}
+        The order of the studies, inside their subgroups: that of the evidence, by name, the
+        earliest, the smallest estimate or the largest square first.
+    subgroups : str, optional
+        A categorical moderator whose levels become blocks; the first one of the model by default.
+    shrunken : bool
+        Whether to draw each study's estimate from the model beside the reported one.
+    prediction : bool
+        Whether to draw the interval of the next study.
+    file : path, optional
+        Where to write the figure: ``.png``, ``.svg`` or ``.pdf``. The figure is then closed.
+    backend : {"matplotlib", "none"}
+        ``"none"`` draws nothing and keeps the structure.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+        ``viz`` holds, by ``row``: the text columns ``study``, ``arm``, ``evidence``,
+        ``estimate``, ``interval`` and ``weight``; the marks ``crude``, ``crude_interval``,
+        ``shrunken``, ``shrunken_interval``, ``diamond``, ``next_study`` and ``pooled_line``; and
+        ``NAME_below``, ``NAME_above``, the arrows of intervals that reach beyond the axis. Its
+        attributes hold ``title`` and ``alt``, a description in words.
+
+    Raises
+    ------
+    InputError
+        For an unknown option or suffix, before anything is drawn.
+
+    Notes
+    -----
+    The numbers are those of ``forest_table``. Squares have areas in proportion to the patients,
+    or for ratios and estimates to the precision, above a least size. Rates stand on an axis of
+    0 to 100 %, ratios on a logarithmic one.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.plot_forest(mc.fit("cr_rate"), sort="effect", file="forest.svg")  # doctest: +SKIP
+    """
+    refuse_unknown("sort", sort, SORTS)
+    refuse_unknown("backend", backend, BACKENDS)
+    if file is not None:
+        check_file(file)
+    table = forest_table(fit, subgroups=subgroups)
+    rows = read_rows(table, reported(fit))
+    facts = gather(fit, rows, subgroups=subgroups)
+    lines = forest_lines(
+        rows,
+        measure=facts.measure,
+        counts=facts.counts,
+        moderator=facts.moderator,
+        differences=facts.differences,
+        sort=sort,
+        prediction=prediction,
+    )
+    with style():
+        page = _page(lines, facts, shrunken=shrunken, backend=backend)
+        _draw_studies(page, lines, facts, shrunken=shrunken)
+        _draw_pooled(page, lines)
+    return deliver(page.collection, title=facts.title, alt=facts.alt, file=file)
+
+
+def _page(lines: Lines, facts: Facts, *, shrunken: bool, backend: str) -> Page:
+    cells = {name: lines.cells.get(name, {}) for name in _COLUMNS}
+    running = frozenset(row.name for row in lines.rows if not row.name.startswith("study:"))
+    parts: list[Column | Panel] = [
+        Column("study", "Study", cells["study"], spans=running),
+        Column("arm", "Arm", cells["arm"]),
+        Column(
+            "evidence",
+            facts.evidence_heading,
+            cells["evidence"],
+            "right" if facts.measure == "rate" else "left",
+        ),
+        Panel("forest", _axis(lines, facts), width=3.1),
+        Column("estimate", facts.estimate_heading, cells["estimate"], "right"),
+        Column("interval", "95 %\ninterval", cells["interval"], "right"),
+        Column("weight", "Weight\n%", cells["weight"], "right"),
+    ]
+    return open_page(
+        rows=lines.rows,
+        parts=parts,
+        key=_key(facts, lines, shrunken=shrunken),
+        notes=[*facts.notes, *(f"{sign} {text}" for text, sign in lines.footnotes.items())],
+        warning=facts.warning,
+        backend=backend,
+    )
+
+
+def _axis(lines: Lines, facts: Facts) -> Axis:
+    if facts.measure == "rate":
+        return percent_axis(facts.axis_label)
+    shown = [e for row in lines.estimates.values() for e in (row.crude, row.model)]
+    points = [estimate.middle for estimate in shown]
+    ends = [(estimate.lower, estimate.upper) for estimate in shown]
+    if facts.measure == "ratio":
+        return ratio_axis(facts.axis_label, points=points, intervals=ends, sides=facts.sides)
+    return linear_axis(facts.axis_label, points=points, intervals=ends)
+
+
+def _key(facts: Facts, lines: Lines, *, shrunken: bool) -> list[Key]:
+    key = [Key("square", facts.crude, COLOURS["crude"])]
+    if shrunken:
+        key.append(Key("point", "as the model sees it", COLOURS["model"]))
+    looks: dict[str, tuple[bool, str]] = {}
+    for row in [*lines.of("summary").values(), *lines.of("subgroup").values()]:
+        looks.setdefault(row.label, _look(row))
+    key += [
+        Key("diamond" if filled else "open", label, colour)
+        for label, (filled, colour) in looks.items()
+    ]
+    key += [
+        Key("bar", row.label, COLOURS["rule" if row.naive else "next"])
+        for row in lines.of("prediction").values()
+    ]
+    return key
+
+
+def _look(row: ForestRow) -> tuple[bool, str]:
+    """Return whether a diamond is filled, and its colour: one look for each estimand."""
+    if row.naive:
+        return False, COLOURS["crude"]
+    return "population average" not in row.label, COLOURS["pooled"]
+
+
+def _ends(rows: Mapping[str, ForestRow], which: str = "model") -> dict[str, tuple[float, float]]:
+    estimates: dict[str, Estimate] = {name: getattr(row, which) for name, row in rows.items()}
+    return {name: (estimate.lower, estimate.upper) for name, estimate in estimates.items()}
+
+
+def _draw_studies(page: Page, lines: Lines, facts: Facts, *, shrunken: bool) -> None:
+    studies = lines.of("study")
+    rise = 0.03 if shrunken else 0.0
+    marker: dict[str, Any] = {"on": "forest", "width": 0.0, "zorder": 3, "clip_on": False}
+    if shrunken:
+        blue = COLOURS["model"]
+        intervals(
+            page,
+            "shrunken_interval",
+            _ends(studies),
+            on="forest",
+            colour=blue,
+            width=0.8,
+            arrow=9.0,
+            offset=0.06,
+        )
+        middles = {name: row.model.middle for name, row in studies.items()}
+        page.draw(
+            spot, "shrunken", middles, offset=0.06, marker="o", size=10.0, color=blue, **marker
+        )
+    intervals(
+        page,
+        "crude_interval",
+        _ends(studies, "crude"),
+        on="forest",
+        colour=COLOURS["crude"],
+        width=1.0,
+        arrow=16.0,
+        offset=-rise,
+    )
+    share = sizes(list(studies.values()), facts.measure)
+    areas = np.maximum(4.0, 60.0 * share / share.max())
+    page.draw(
+        spot,
+        "crude",
+        {name: row.crude.middle for name, row in studies.items()},
+        offset=-rise,
+        marker="s",
+        color=COLOURS["crude"],
+        size=dict(zip(studies, areas.tolist(), strict=True)),
+        **marker,
+    )
+
+
+def _draw_pooled(page: Page, lines: Lines) -> None:
+    pooled, next_study = lines.of("summary"), lines.of("prediction")
+    if pooled:
+        first, last = next(iter(pooled)), [*pooled, *next_study][-1]
+        page.draw(
+            upright,
+            "pooled_line",
+            {first: pooled[first].model.middle},
+            on="forest",
+            top=page.top + 0.08,
+            bottom=page.centre[last] + page.height[last] / 2,
+            color=COLOURS["pooled"],
+            width=0.8,
+            linestyle="--",
+            zorder=1,
+        )
+    diamonds = lines.of("subgroup", "summary")
+    looks = {name: _look(row) for name, row in diamonds.items()}
+    page.draw(
+        diamond,
+        "diamond",
+        {
+            name: (row.model.lower, row.model.middle, row.model.upper)
+            for name, row in diamonds.items()
+        },
+        on="forest",
+        parts=("lower", "median", "upper"),
+        half=0.075,
+        facecolor={
+            name: colour if filled else COLOURS["paper"] for name, (filled, colour) in looks.items()
+        },
+        edgecolor={name: colour for name, (_, colour) in looks.items()},
+        linewidth=0.9,
+        zorder=3,
+    )
+    # a diamond is cut by the axis; an arrow says so
+    intervals(
+        page,
+        "diamond_interval",
+        _ends(diamonds),
+        on="forest",
+        colour=COLOURS["pooled"],
+        width=0.0,
+        arrow=22.0,
+    )
+    for visual, naive, colour in (
+        ("next_study", False, COLOURS["next"]),
+        ("next_study_naive", True, COLOURS["rule"]),
+    ):
+        rows = {name: row for name, row in next_study.items() if row.naive == naive}
+        intervals(page, visual, _ends(rows), on="forest", colour=colour, width=4.0, arrow=30.0)
+    axis = page.axes["forest"]
+    middle = np.sqrt(axis.low * axis.high) if axis.log else (axis.low + axis.high) / 2
+    page.draw(
+        words,
+        "probability",
+        {name: item.probability for name, item in lines.differences.items()},
+        on="forest",
+        x=float(middle),
+        align="center",
+    )

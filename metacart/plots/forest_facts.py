@@ -1,0 +1,292 @@
+"""What stands around the rows of a forest plot: headings, differences, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.plots.facts import (
+    Measure,
+    axis_words,
+    capital,
+    failure_of,
+    favours,
+    measure_of,
+    name_of,
+    priors_of,
+    ratio_name,
+    subtracted,
+    title_of,
+)
+from metacart.plots.forest_rows import Difference, Estimate, ForestRow
+from metacart.results.contrast import contrast
+from metacart.results.heterogeneity import heterogeneity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Facts", "gather"]
+
+_GREEK = {"mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b"}
+_SHORT = {"hazard ratio": "HR", "odds ratio": "OR", "risk ratio": "RR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What stands around the rows of a forest plot.
+
+    Attributes
+    ----------
+    measure : {"rate", "ratio", "value"}
+        What the natural scale is.
+    title, alt : str
+        For readers who do not see the figure.
+    axis_label, estimate_heading, evidence_heading : str
+        Headings.
+    counts : mapping of str to str
+        Events and patients of ``""`` (all studies) and of each subgroup.
+    sides : (str, str) or None
+        What ratios below and above one favour.
+    moderator : str
+        The word before the level in the headings of subgroups.
+    differences : tuple of Difference
+        Between subgroups.
+    notes : tuple of str
+        Paragraphs of the footer.
+    warning : str
+        What must be said first.
+    crude : str
+        What the squares and their intervals are.
+    """
+
+    measure: Measure
+    title: str
+    alt: str
+    axis_label: str
+    estimate_heading: str
+    evidence_heading: str
+    counts: Mapping[str, str]
+    sides: tuple[str, str] | None = None
+    moderator: str = ""
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    warning: str = ""
+    crude: str = ""
+
+
+def gather(fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | None) -> Facts:
+    """Return what stands around the rows of a fit's forest plot.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    rows : sequence of ForestRow
+        Its ``forest_table``, read.
+    subgroups : str, optional
+        The moderator of the blocks; the first categorical one by default.
+
+    Returns
+    -------
+    Facts
+    """
+    design = design_of(fit)
+    measure = measure_of(scale_of(design))
+    studies = [row for row in rows if row.kind == "study"]
+    moderator, differences, remark = _differences(fit, subgroups, measure)
+    size = _size(studies)
+    heading = {
+        "rate": "Rate\n%",
+        "ratio": _SHORT.get(ratio_name(fit), "Ratio"),
+        "value": "Estimate",
+    }
+    notes = [
+        f"{size} {_spread(fit)}",
+        remark,
+        _estimands(rows, measure, moderated=bool(moderators_of(design))),
+        _transplant(fit),
+        _model(fit, measure),
+    ]
+    return Facts(
+        measure=measure,
+        title=title_of(fit),
+        alt=_alt(title_of(fit), rows, measure, size),
+        axis_label=axis_words(fit),
+        estimate_heading=heading[measure],
+        evidence_heading="Events/\npatients" if measure == "rate" else "Reported",
+        counts=_counts(studies),
+        sides=favours(fit),
+        moderator=name_of(moderator) if moderator else "",
+        differences=differences,
+        notes=tuple(note for note in notes if note),
+        warning=failure_of(fit),
+        crude=f"as reported, area by {'patients' if measure == 'rate' else 'precision'}",
+    )
+
+
+def _sums(studies: Sequence[ForestRow]) -> tuple[float, float]:
+    return sum(row.events for row in studies), sum(row.total for row in studies)
+
+
+def _counts(studies: Sequence[ForestRow]) -> dict[str, str]:
+    """Return events and patients of all studies and of each subgroup, where they are counts."""
+    blocks = {"": studies} | {
+        level: [row for row in studies if row.subgroup == level]
+        for level in {row.subgroup for row in studies}
+        if level
+    }
+    sums = {level: _sums(block) for level, block in blocks.items()}
+    return {
+        level: f"{events:.0f}/{total:.0f}"
+        for level, (events, total) in sums.items()
+        if np.isfinite(total)
+    }
+
+
+def _size(studies: Sequence[ForestRow]) -> str:
+    number, arms = len({row.study for row in studies}), len(studies)
+    events, total = _sums(studies)
+    counted = bool(np.isfinite(total))
+    text = f"{number} {'study' if number == 1 else 'studies'}"
+    if arms > number:
+        text += f" ({arms} {'arms' if counted else 'findings'})"
+    if counted:
+        text += f", {total:.0f} {'patient' if total == 1 else 'patients'}"
+        text += f", {events:.0f} {'event' if events == 1 else 'events'}"
+    return text + "."
+
+
+def _spread(fit: xr.DataTree) -> str:
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    table = heterogeneity(fit).set_index("quantity")
+    if "tau" not in table.index:
+        return "No study effects: all studies share one true value."
+    row: Any = table.loc["tau"]
+    median, lower, upper = (float(row[name]) for name in ("median", "lower", "upper"))
+    unit = "" if scale.name == "identity" else f" ({scale.linear})"
+    text = f"Between-study SD τ{unit}: {_short(median)} [{_short(lower)}–{_short(upper)}]"
+    if spec.random_effects == "student_t":
+        text = text.replace("SD τ", f"scale τ of Student-t effects, ν = {spec.nu:g}")
+        if spec.nu > 2:
+            text += f", SD {_short(median * np.sqrt(spec.nu / (spec.nu - 2)))}"
+    prior = priors_of(fit).get("tau")
+    return f"{text}; prior {prior}." if prior else f"{text}."
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.3g}"
+
+
+def _model(fit: xr.DataTree, measure: Measure) -> str:
+    spec = spec_of(fit)
+    likelihood = LIKELIHOODS.get(spec.likelihood)
+    title = likelihood.title if likelihood else spec.likelihood
+    effects = {
+        "normal": f"normal effects of each {spec.group}",
+        "student_t": f"Student-t effects of each {spec.group}",
+        "none": f"no effects of {spec.group}",
+    }[spec.random_effects]
+    stated = []
+    for name, prior in priors_of(fit).items():
+        kind, _, coefficient = name.partition(":")
+        stated.append(
+            f"{_GREEK.get(kind, kind)}{f' {coefficient}' if coefficient else ''} ~ {prior}"
+        )
+    crude = {
+        "rate": "exact (Clopper–Pearson) 95 % interval",
+        "ratio": "95 % interval as printed",
+        "value": "95 % interval",
+    }[measure]
+    priors = f"; priors {', '.join(stated)}" if stated else ""
+    return (
+        f"Model: {title}; {effects}{priors}. Rows of studies give the reported estimate with its "
+        f"{crude}, bold rows the posterior median with its 95 % equal-tailed interval. Weight: "
+        "share of the information on the pooled mean at the median τ; the fit does not use it."
+    )
+
+
+def _estimands(rows: Sequence[ForestRow], measure: Measure, *, moderated: bool) -> str:
+    parts = [f"Median study: the {measure} where the study effect is zero."]
+    if any(row.label.startswith("population average") for row in rows):
+        parts.append(f"Population average: the mean {measure} over all studies like these.")
+    if any(row.kind == "prediction" for row in rows):
+        parts.append(f"Next study: the true {measure} of a new study (95 % prediction interval).")
+    if moderated:
+        parts.append("Moderators as in the evidence, averaged over its rows, where not stated.")
+    return " ".join(parts)
+
+
+def _transplant(fit: xr.DataTree) -> str:
+    if "bias" not in fit["posterior"]:
+        return ""
+    source = (
+        "drawn from its prior, for no study here handled the time before transplant"
+        if subtracted(fit)
+        else "estimated from studies that handled the time before transplant and those that did not"
+    )
+    text = f"Bias-adjusted: less the bias of immortal time, {source}."
+    return (
+        f"{text} The model's estimates of studies are naive." if "naive" in fit.children else text
+    )
+
+
+def _differences(
+    fit: xr.DataTree, subgroups: str | None, measure: Measure
+) -> tuple[str, tuple[Difference, ...], str]:
+    groups = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
+    chosen = [item for item in groups if subgroups in (None, item.name)]
+    if not chosen:
+        return "", (), ""
+    reference, *others = chosen[0].levels
+    differences, remarks = [], []
+    for level in others:
+        table = contrast(fit, chosen[0].name, level, reference)
+        wanted = {"rate": "risk difference", "ratio": "ratio of ratios", "value": "difference"}
+        row = table[table["measure"] == wanted[measure]].iloc[0]
+        above = float(row["p_better"])
+        above = 1.0 - above if table.attrs["better"] == "lower" else above
+        label = {
+            "rate": f"{level} − {reference}, percentage points",
+            "ratio": f"{level} / {reference}, ratio of ratios",
+            "value": f"{level} − {reference}",
+        }[measure]
+        share = float(row["posterior_to_prior_sd"])
+        differences.append(
+            Difference(
+                label,
+                Estimate(float(row["median"]), float(row["lower"]), float(row["upper"])),
+                f"P({'ratio > 1' if measure == 'ratio' else 'difference > 0'}) {_chance(above)}",
+                f"mostly the prior: its SD is {share:.2f} of the prior's" if share > 0.5 else "",
+            )
+        )
+        remarks.append(
+            f"{capital(level)} against {reference} ({row['estimand']}): {table.attrs['note']}."
+        )
+    return chosen[0].name, tuple(differences), " ".join(remarks)
+
+
+def _chance(probability: float) -> str:
+    if probability > 0.995:
+        return "> 0.99"
+    return "< 0.01" if probability < 0.005 else f"= {probability:.2f}"
+
+
+def _alt(title: str, rows: Sequence[ForestRow], measure: Measure, size: str) -> str:
+    factor, unit = (100.0, " %") if measure == "rate" else (1.0, "")
+    parts = [f"Forest plot: {title}. {size}"]
+    for row in rows:
+        if row.kind == "study":
+            continue
+        name = capital(f"{row.subgroup}, {row.label}" if row.subgroup else row.label)
+        low, middle, high = (
+            f"{factor * value:.3g}"
+            for value in (row.model.lower, row.model.middle, row.model.upper)
+        )
+        parts.append(f"{name}: {middle}{unit} (95 % interval {low} to {high}).")
+    return " ".join(parts)

@@ -1,0 +1,146 @@
+"""The look of every figure, and how wide its text is."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+__all__ = [
+    "COLOURS",
+    "GAP",
+    "LINE",
+    "MARGIN",
+    "SIZE",
+    "SMALL",
+    "SMALL_LINE",
+    "style",
+    "text_width",
+    "wrap",
+]
+
+# Okabe and Ito's palette: told apart with any colour vision, and in print by lightness.
+COLOURS: Mapping[str, str] = {
+    "ink": "#1a1a1a",
+    "muted": "#595959",
+    "rule": "#8c8c8c",
+    "shade": "#f3f4f6",
+    "crude": "#4d4d4d",
+    "model": "#0072B2",
+    "pooled": "#004a75",
+    "next": "#D55E00",
+    "warning": "#b30000",
+    "paper": "#ffffff",
+}
+SIZE = 8.0  # points
+SMALL = 7.0
+LINE = 0.135  # inches from one line of a wrapped cell to the next
+SMALL_LINE = 0.125
+GAP = 0.16  # between columns
+MARGIN = 0.12
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with settings of our own, whatever the user's are, and leave theirs as they were."""
+    import matplotlib as mpl
+    import matplotlib.style
+
+    with mpl.style.context("default"), mpl.rc_context(_settings()):
+        yield
+
+
+def _settings() -> dict[Any, Any]:
+    return {
+        "font.family": _families(),
+        "font.size": SIZE,
+        "text.parse_math": False,  # a dollar in a name is a dollar
+        "axes.unicode_minus": True,
+        "figure.constrained_layout.use": False,
+        # TrueType in PDF: text can be searched and edited. In SVG outlines: columns were measured
+        # with this font, and a viewer's substitute would let them overlap; the words stand in the
+        # description instead.
+        "pdf.fonttype": 42,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "metacart",
+    }
+
+
+_FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
+
+
+@cache
+def _families() -> list[str]:
+    # DejaVu Sans comes with matplotlib: the same figure on every machine. Names in scripts that
+    # it lacks take the first font that this machine has.
+    from matplotlib import font_manager
+
+    have = {entry.name for entry in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _FALLBACKS if name in have)]
+
+
+@cache
+def text_width(text: str, *, size: float = SIZE, bold: bool = False) -> float:
+    """Return the width of a line of text in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
+    narrow = "".join(letter for letter in text if unicodedata.east_asian_width(letter) not in "WF")
+    measure: Any = TextToPath()
+    width, _, _ = measure.get_text_width_height_descent(narrow, font, ismath=False)
+    # characters of East Asian scripts are as wide as the font is high, in every font
+    return (float(width) + size * (len(text) - len(narrow))) / 72.0
+
+
+def wrap(text: str, width: float, *, size: float = SIZE, bold: bool = False) -> str:
+    """Break text into lines no wider than `width` inches; nothing is left out.
+
+    Parameters
+    ----------
+    text : str
+        May hold line breaks of its own.
+    width : float
+        In inches.
+    size : float
+        In points.
+    bold : bool
+        Whether the text is bold.
+
+    Returns
+    -------
+    str
+        With line breaks.
+    """
+
+    def fits(line: str) -> bool:
+        return text_width(line, size=size, bold=bold) <= width
+
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if fits(longer):
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            line = word
+            while not fits(line) and len(line) > 1:
+                cut = next((n for n in range(len(line) - 1, 1, -1) if fits(line[:n])), 1)
+                lines.append(line[:cut])
+                line = line[cut:]
+        lines.append(line)
+    return "\n".join(lines)
