@@ -18,7 +18,7 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GROUPS", "PRIOR_DRAWS", "groups_of_fit", "parameters_of"]
+__all__ = ["GROUPS", "PRIOR_DRAWS", "groups_of_fit", "parameters_of", "replicate"]
 
 Array = NDArray[np.float64]
 PRIOR_DRAWS = 4000
@@ -80,8 +80,8 @@ def groups_of_fit(
     elif own := {name: priors[name] for name in free_parameters(design, likelihood)}:
         prior = prior.assign(_draw_own(own, prior, rng))
     groups["posterior"], groups["prior"] = posterior, prior
-    groups["posterior_predictive"] = _replicate(spec, design, likelihood, posterior, rng)
-    groups["prior_predictive"] = _replicate(spec, design, likelihood, prior, rng)
+    groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
+    groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
     groups["log_likelihood"] = _log_likelihood(spec, design, likelihood, posterior)
     groups["log_prior"] = _log_prior(design, priors, sampled)
     groups["observed_data"] = xr.Dataset(
@@ -192,7 +192,7 @@ def _linear(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset) -> tuple[Dr
     return draws, draws.linear(design["x"].to_numpy())
 
 
-def _replicate(
+def replicate(
     spec: ModelSpec,
     design: xr.Dataset,
     likelihood: Likelihood,
@@ -278,6 +278,6 @@ def _constant_data(design: xr.Dataset, likelihood: Likelihood) -> xr.Dataset:
         "crude": crude,
         "crude_lower": lower,
         "crude_upper": upper,
-        "variance": likelihood.variance(data),
+        "variance": likelihood.approximate(data)[1],
     }
     return design.assign({name: ("finding", values) for name, values in alone.items()})

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metacart.modelling.design import data_of
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
@@ -57,9 +58,10 @@ def build_model(
     Notes
     -----
     theta_i = mu + x_i beta + u_s(i), u ~ Normal(0, tau) or Student-t. The effects are sampled
-    partially non-centred: z ~ Normal(l m, tau^l) and u = tau^(1 - l) (z - l m), where m is the
-    study's own linear predictor and l = t0^2 / (t0^2 + v) with the prior's median t0 of tau and
-    the study's within-study variance v (Papaspiliopoulos, Roberts and Skold 2003).
+    partially non-centred (Papaspiliopoulos, Roberts and Sköld 2003): z ~ Normal(l m, tau^l) and
+    u = tau^(1 - l) (z - l m), where m is the study's linear predictor and l = t² / (t² + 4 v), 0
+    non-centred to 1 centred, with the study's within-study variance v and a moment estimate t of
+    tau, at most the prior's median. A centring by the prior alone diverges where tau is small.
     """
     import pymc as pm
 
@@ -119,10 +121,11 @@ def _study_effects(
     import pymc as pm
 
     groups, group = design.sizes["study"], design["group"].to_numpy()
-    precision = np.bincount(group, 1.0 / likelihood.variance(data_of(design)), minlength=groups)
-    typical = float(prior.quantile(0.5)) ** 2
-    # 1 is centred: the study's own data are informative; 0 is non-centred
-    centring = typical / (typical + 1.0 / precision)
+    estimate, variance = likelihood.approximate(data_of(design))
+    typical = _moment_estimate(estimate, variance, design["x"].to_numpy())
+    typical = min(typical, float(prior.quantile(0.5)) ** 2)
+    precision = np.bincount(group, 1.0 / variance, minlength=groups)
+    centring = typical / (typical + 4.0 / precision)
     _, first = np.unique(group, return_index=True)
     # any fixed centre is right; a study's first row stands for its arms
     middle = centring * linear[first]
@@ -132,3 +135,17 @@ def _study_effects(
     else:
         z = pm.Normal("z", mu=middle, sigma=spread, dims="study")
     return tau ** (1.0 - centring) * (z - middle)
+
+
+def _moment_estimate(
+    estimate: NDArray[np.float64], variance: NDArray[np.float64], x: NDArray[np.float64]
+) -> float:
+    """Return tau² by the method of moments (DerSimonian and Laird 1986), with moderators."""
+    columns = np.column_stack([np.ones(estimate.size), x])
+    weights = np.diag(1.0 / variance)
+    hat = weights @ columns @ np.linalg.pinv(columns.T @ weights @ columns) @ columns.T @ weights
+    residual = weights - hat
+    spare = estimate.size - np.linalg.matrix_rank(columns)
+    if spare < 1:
+        return 0.0
+    return max(0.0, float((estimate @ residual @ estimate - spare) / np.trace(residual)))

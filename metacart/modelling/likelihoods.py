@@ -79,8 +79,9 @@ class Likelihood:
         From (eta, data, parameters): the first and second derivative of `logp` in eta.
     simulate : callable
         From (eta, data, parameters, rng): one replicate of the observed variable.
-    variance : callable
-        From data: the sampling variance of each finding on the model scale.
+    approximate : callable
+        From data: estimate and sampling variance of each finding on the model scale, by a normal
+        approximation. It sets how the sampler walks, weights and I²; never the posterior.
     crude : callable
         From (data, scale): estimate, lower and upper 95 % limit of each finding alone, on the
         natural scale.
@@ -101,7 +102,7 @@ class Likelihood:
     logp: Callable[[Array, Data, Parameters], Array]
     derivatives: Callable[[Array, Data, Parameters], tuple[Array, Array]]
     simulate: Callable[[Array, Data, Parameters, np.random.Generator], Array]
-    variance: Callable[[Data], Array]
+    approximate: Callable[[Data], tuple[Array, Array]]
     crude: Callable[[Data, Scale], tuple[Array, Array, Array]]
     observed: str
     contrast: bool = False
@@ -141,12 +142,10 @@ def _simulate_binomial(
     return rng.binomial(data["total"], SCALES["logit"].inverse(eta)).astype(np.float64)
 
 
-def _variance_binomial(data: Data) -> Array:
-    # half an event and half a non-event, so that 0/n and n/n have a finite scale; it sets how the
-    # sampler walks and a convenience, never the posterior
+def _approximate_binomial(data: Data) -> tuple[Array, Array]:
+    # half an event and half a non-event more, so that 0/n and n/n have a finite scale
     p = (data["events"] + 0.5) / (data["total"] + 1.0)
-    result: Array = 1.0 / ((data["total"] + 1.0) * p * (1.0 - p))
-    return result
+    return SCALES["logit"].link(p), 1.0 / ((data["total"] + 1.0) * p * (1.0 - p))
 
 
 def _crude_counts(data: Data, _scale: Scale) -> tuple[Array, Array, Array]:
@@ -188,9 +187,8 @@ def _simulate_normal(
     return rng.normal(eta, data["se"])
 
 
-def _variance_normal(data: Data) -> Array:
-    result: Array = data["se"] ** 2.0
-    return result
+def _approximate_normal(data: Data) -> tuple[Array, Array]:
+    return data["estimate"], data["se"] ** 2.0
 
 
 def _crude_normal(data: Data, scale: Scale) -> tuple[Array, Array, Array]:
@@ -228,7 +226,7 @@ _ENTRIES = (
         logp=_logp_binomial,
         derivatives=_derivatives_binomial,
         simulate=_simulate_binomial,
-        variance=_variance_binomial,
+        approximate=_approximate_binomial,
         crude=_crude_counts,
         observed="events",
     ),
@@ -244,7 +242,7 @@ _ENTRIES = (
         logp=_logp_normal,
         derivatives=_derivatives_normal,
         simulate=_simulate_normal,
-        variance=_variance_normal,
+        approximate=_approximate_normal,
         crude=_crude_normal,
         observed="estimate",
         contrast=True,
@@ -261,7 +259,7 @@ _ENTRIES = (
         logp=_logp_normal,
         derivatives=_derivatives_normal,
         simulate=_simulate_normal,
-        variance=_variance_normal,
+        approximate=_approximate_normal,
         crude=_crude_normal,
         observed="estimate",
         contrast=True,

@@ -197,9 +197,11 @@ class Prior:
         """Independent draws of shape `size`."""
         return np.asarray(self._frozen.rvs(size=size, random_state=rng), dtype=np.float64)
 
-    def pymc(self) -> tuple[str, dict[str, float]]:
+    def pymc(self) -> tuple[str, dict[str, np.float64]]:
         """PyMC's distribution name and keyword arguments."""
-        return self.name, dict(zip(PRIORS[self.name].parameters, self.arguments, strict=True))
+        # a plain float may be cast to single precision on the way
+        values = [np.float64(value) for value in self.arguments]
+        return self.name, dict(zip(PRIORS[self.name].parameters, values, strict=True))
 
     def scaled(self, factor: float) -> Prior:
         """Return the prior of `factor` times the quantity; only for location-scale families."""

@@ -70,6 +70,8 @@ class ModelSpec(RootRecord):
         Arms as ``study/arm`` that enter although they share patients or were selected.
     reported_by : {"include", "exclude"}
         Whether numbers only seen quoted in another paper enter.
+    better : {"higher", "lower"}, optional
+        Which way a patient wants the estimand; the outcome says so by default.
     thresholds : sequence of float
         Values of the natural scale for P(beyond threshold).
     contrasts : sequence of (moderator, level, reference)
@@ -109,6 +111,7 @@ class ModelSpec(RootRecord):
     random_effects: RandomEffects = "normal"
     nu: Annotated[float, Field(gt=0)] = 4.0
     priors: dict[str, str | dict[str, str]] = {}
+    better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
     contrasts: Annotated[
         tuple[Annotated[tuple[str, Level, Level], Field(strict=False)], ...], Field(strict=False)

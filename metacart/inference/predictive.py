@@ -1,0 +1,61 @@
+"""The verb ``predictive``: more replicates of the data than a fit holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metacart.errors import refuse_unknown
+from metacart.inference.assemble import replicate
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.likelihoods import Likelihood, find_likelihood
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["predictive"]
+
+
+def predictive(
+    fit: xr.DataTree,
+    *,
+    group: str = "posterior",
+    seed: int | None = None,
+    likelihoods: Mapping[str, Likelihood] | None = None,
+) -> xr.Dataset:
+    """Draw replicates of the data from new studies under the model.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    group : {"posterior", "prior"}
+        From which draws of the parameters.
+    seed : int, optional
+        Random by default.
+    likelihoods : mapping of str to Likelihood, optional
+        Instead of ``LIKELIHOODS``, where the fit used others.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``y`` with dims ``chain``, ``draw``, ``finding``: events for counts, estimates on the model
+        scale otherwise. The study effects are drawn again in each replicate.
+
+    Raises
+    ------
+    InputError
+        For an unknown group or likelihood.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.predictive(mc.fit("cr_rate"), seed=2)  # doctest: +SKIP
+    """
+    refuse_unknown("group", group, ("posterior", "prior"))
+    spec = spec_of(fit)
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    rng = np.random.default_rng(seed)
+    return replicate(spec, design_of(fit), likelihood, fit[group].to_dataset(), rng)

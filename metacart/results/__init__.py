@@ -1,0 +1,1 @@
+"""From a fit to tables: every answer is a DataFrame. Floor 4."""

@@ -1,0 +1,146 @@
+"""Does the model fit, and did the sampler do its work: checks as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.estimands import with_estimands
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import data_of, scale_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["diagnostics", "predictive_checks"]
+
+Array = NDArray[np.float64]
+# two-sided: a replicate as extreme as this happens once in twenty
+_SURPRISING = 0.05
+
+
+def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
+    """Return how well each reported quantity was sampled.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+
+    Returns
+    -------
+    DataFrame
+        One row a quantity: ``quantity``, ``r_hat``, ``ess_bulk``, ``ess_tail``, and the Monte
+        Carlo error of the mean and of the 2.5 and 97.5 % quantiles as shares of the posterior SD:
+        ``mcse_mean``, ``mcse_lower``, ``mcse_upper``. ``divergences`` is that of the whole run.
+        ``attrs["passed"]`` and ``attrs["gate"]`` hold the verdict.
+
+    Notes
+    -----
+    The gate: R-hat below 1.01, no divergences, ``mcse_mean`` at most 0.02, ``mcse_lower`` and
+    ``mcse_upper`` at most 0.05.
+    """
+    import arviz as az
+    import pandas as pd
+
+    group = "naive" if "naive" in fit.children else "posterior"
+    sampled = fit[group].to_dataset()
+    reported = with_estimands(
+        sampled, spec=spec_of(fit), design=design_of(fit), seed=int(fit.attrs["seed"])
+    )
+    divergences = int(fit["sample_stats"]["diverging"].sum())
+    spread = reported.std(("chain", "draw"))
+    several = reported.sizes["chain"] > 1
+    columns = {
+        "r_hat": az.rhat(reported) if several else spread * np.nan,
+        "ess_bulk": az.ess(reported, method="bulk"),
+        "ess_tail": az.ess(reported, method="tail"),
+        "mcse_mean": az.mcse(reported, method="mean") / spread,
+        "mcse_lower": az.mcse(reported, method="quantile", prob=0.025) / spread,
+        "mcse_upper": az.mcse(reported, method="quantile", prob=0.975) / spread,
+    }
+    rows = []
+    for name, array in spread.data_vars.items():
+        for index in np.ndindex(array.shape):
+            label = ", ".join(
+                str(array[dim].to_numpy()[position])
+                for dim, position in zip(array.dims, index, strict=True)
+            )
+            values = {key: float(table[name].to_numpy()[index]) for key, table in columns.items()}
+            rows.append({"quantity": f"{name} {label}".strip(), **values})
+    result = pd.DataFrame(rows).assign(divergences=divergences)
+    result.attrs = {"passed": bool(fit.attrs["converged"]), "gate": str(fit.attrs["gate"])}
+    return result
+
+
+def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
+    """Compare the data with replicates from new studies under the model.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+
+    Returns
+    -------
+    DataFrame
+        One row a check: ``check`` (``finding`` for each finding; then ``mean``, ``SD``,
+        ``lowest`` and ``highest`` of all findings on the natural scale, and for counts the number
+        of arms ``without events`` and ``with events only``), ``finding``, ``observed``,
+        ``median``, ``lower``, ``upper`` (95 % of replicates), ``p`` (probability that a replicate
+        is above what was observed, ties counting half) and ``surprising`` (p below 0.025 or above
+        0.975).
+
+    Notes
+    -----
+    Each replicate draws the study effects again. Conditional on its own effect a study can
+    hardly disagree with the model that was fitted to it.
+    """
+    import pandas as pd
+
+    design = design_of(fit)
+    data, scale = data_of(design), scale_of(design)
+    observed = fit["observed_data"]["y"].to_numpy().astype(float)
+    replicated = (
+        fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
+    ).reshape(-1, observed.size)
+    counts = "total" in data
+    natural = (lambda y: y / data["total"]) if counts else scale.inverse
+    seen, again = natural(observed), natural(replicated)
+    rows = [
+        _row("finding", str(label), seen[position], again[:, position])
+        for position, label in enumerate(design["finding"].to_numpy())
+    ]
+    overall: dict[str, Any] = {
+        "mean": lambda rates: rates.mean(axis=-1),
+        "SD": lambda rates: rates.std(axis=-1),
+        "lowest": lambda rates: rates.min(axis=-1),
+        "highest": lambda rates: rates.max(axis=-1),
+    }
+    if counts:
+        overall["without events"] = lambda rates: (rates == 0).sum(axis=-1).astype(float)
+        overall["with events only"] = lambda rates: (rates == 1).sum(axis=-1).astype(float)
+    if observed.size > 1:
+        rows += [
+            _row(name, "", float(statistic(seen)), statistic(again))
+            for name, statistic in overall.items()
+        ]
+    return pd.DataFrame(rows)
+
+
+def _row(check: str, finding: str, observed: float, replicated: Array) -> dict[str, Any]:
+    lower, median, upper = np.quantile(replicated, [0.025, 0.5, 0.975])
+    p = float(np.mean(replicated > observed) + 0.5 * np.mean(replicated == observed))
+    return {
+        "check": check,
+        "finding": finding,
+        "observed": float(observed),
+        "median": float(median),
+        "lower": float(lower),
+        "upper": float(upper),
+        "p": p,
+        "surprising": bool(min(p, 1.0 - p) < _SURPRISING / 2.0),
+    }

@@ -1,0 +1,216 @@
+"""Two levels of a moderator against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.errors import Fault, InputError, nearest
+from metacart.inference.estimands import Draws, draws_of, rows_at
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import data_of, moderators_of, scale_of
+from metacart.results.direction import better_of
+from metacart.results.numbers import describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["contrast", "within_share"]
+
+Array = NDArray[np.float64]
+_PRIOR_DOMINATED = 0.5
+
+
+def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd.DataFrame:
+    """Compare two levels of a moderator, with all else standardised over the evidence.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    moderator : str
+        One of the spec's moderators.
+    level, reference : str, bool or number
+        The two levels; two values of a numeric moderator.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``estimand``, ``measure``, ``median``, ``lower``, ``upper`` (95 % equal-tailed),
+        ``p_better`` (probability that `level` is better than `reference`, in the direction of
+        the outcome) and ``posterior_to_prior_sd`` (of the measure; ratios on the log scale).
+        Above 0.5 the number is mostly the prior: ``attrs["mostly_prior"]`` names those rows.
+        ``attrs["note"]`` says what kind of comparison this is, and ``attrs["within_share"]`` the
+        median share of the information that comes from within studies.
+
+    Raises
+    ------
+    InputError
+        For an unknown moderator or level, or a level against itself.
+
+    Notes
+    -----
+    For rates: the odds ratio, risk difference and risk ratio of the population averages; the
+    conditional odds ratio exp(beta), which is farther from one; and the next study in two
+    readings, both arms in one new study (they share its effect u) or one arm in each of two new
+    studies (beta + u1 - u2). A contrast across single-arm studies is ecological.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> fit = mc.fit("retreatment_cr")  # doctest: +SKIP
+    >>> mc.contrast(fit, "scfv", "humanized", "murine")  # doctest: +SKIP
+    """
+    import pandas as pd
+
+    _check(fit, moderator, level, reference)
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    sign = -1.0 if better_of(spec, scale) == "lower" else 1.0
+    rows_of = [rows_at(fit, {moderator: value}) for value in (level, reference)]
+    posterior = _measures(draws_of(fit), *rows_of)
+    prior = _measures(draws_of(fit, group="prior"), *rows_of)
+    table = []
+    for (estimand, measure), draws in posterior.items():
+        logged = np.log(draws) if "ratio" in measure else draws
+        prior_logged = (
+            np.log(prior[estimand, measure]) if "ratio" in measure else prior[estimand, measure]
+        )
+        described = describe(draws)
+        described.pop("mcse")
+        table.append(
+            {
+                "estimand": estimand,
+                "measure": measure,
+                **described,
+                "p_better": float(np.mean(sign * logged > 0)),
+                "posterior_to_prior_sd": float(np.std(logged) / np.std(prior_logged)),
+            }
+        )
+    result = pd.DataFrame(table)
+    share = within_share(fit, moderator, level, reference)
+    dominated = result[result["posterior_to_prior_sd"] > _PRIOR_DOMINATED]
+    result.attrs = {
+        "moderator": moderator,
+        "level": str(level),
+        "reference": str(reference),
+        "better": "lower" if sign < 0 else "higher",
+        "within_share": share,
+        "mostly_prior": [f"{row.estimand}: {row.measure}" for row in dominated.itertuples()],
+        "note": _note(share),
+    }
+    return result
+
+
+def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, str], Array]:
+    difference = draws.linear(level).mean(axis=-1) - draws.linear(reference).mean(axis=-1)
+    apart = difference + draws.tau * (draws.new_effects(1) - draws.new_effects(2))
+    if draws.scale.name not in ("logit", "cloglog"):
+        name = "ratio of ratios" if draws.scale.name == "log" else "difference"
+        turn = draws.scale.inverse
+        return {
+            ("median study", name): turn(difference),
+            ("next studies, one level in each", name): turn(apart),
+        }
+    odds = "odds ratio" if draws.scale.name == "logit" else "hazard ratio"
+    average, against = draws.population_average(level), draws.population_average(reference)
+    one = _risk_difference(draws, level, reference, shared=True)
+    two = _risk_difference(draws, level, reference, shared=False)
+    return {
+        ("population average", "odds ratio"): (average / (1 - average)) / (against / (1 - against)),
+        ("population average", "risk difference"): average - against,
+        ("population average", "risk ratio"): average / against,
+        ("median study (conditional)", odds): np.exp(difference),
+        ("next study, both levels in it", "risk difference"): one,
+        ("next studies, one level in each", odds): np.exp(apart),
+        ("next studies, one level in each", "risk difference"): two,
+    }
+
+
+def _risk_difference(draws: Draws, level: Array, reference: Array, *, shared: bool) -> Array:
+    first, second = draws.new_effects(1), draws.new_effects(1 if shared else 2)
+    rates = [
+        draws.scale.inverse(draws.linear(rows) + (draws.tau * effect)[..., None]).mean(axis=-1)
+        for rows, effect in ((level, first), (reference, second))
+    ]
+    return np.asarray(rates[0] - rates[1])
+
+
+def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> float:
+    """Return the median share of the information on a contrast that lies within studies.
+
+    Notes
+    -----
+    With w_i the information of finding i on its theta and x the indicator of `level` among the
+    findings of the two levels: W = sum w_i (x_i - x_s)² within studies, A = sum_s omega_s
+    (x_s - x)² across, omega_s = w_s / (1 + tau² w_s), and the share W / (W + A) at each draw.
+    """
+    design = design_of(fit)
+    pair = [_code(fit, moderator, value) for value in (level, reference)]
+    columns = _code(fit, moderator, None)
+    chosen = np.asarray([any(np.array_equal(row, code[0]) for code in pair) for row in columns])
+    x = np.asarray([float(np.array_equal(row, pair[0][0])) for row in columns])[chosen]
+    if not chosen.any() or x.min() == x.max():
+        return float("nan")
+    group = np.unique(design["group"].to_numpy()[chosen], return_inverse=True)[1]
+    draws = draws_of(fit)
+    weights = _information(fit)[:, chosen]
+    member = np.eye(int(group.max()) + 1)[group]
+    by_study = weights @ member
+    centre = (weights * x) @ member / by_study
+    within = (weights * (x - centre[:, group]) ** 2).sum(axis=1)
+    omega = by_study / (1.0 + draws.tau.reshape(-1, 1) ** 2 * by_study)
+    overall = (omega * centre).sum(axis=1, keepdims=True) / omega.sum(axis=1, keepdims=True)
+    across = (omega * (centre - overall) ** 2).sum(axis=1)
+    return float(np.median(within / (within + across)))
+
+
+def _information(fit: xr.DataTree) -> Array:
+    """Information (draws, findings) of each finding on its theta, at each draw of theta."""
+    design = design_of(fit)
+    data = data_of(design)
+    theta = fit["posterior"]["theta"].transpose("chain", "draw", "finding").to_numpy()
+    flat = theta.reshape(-1, theta.shape[-1])
+    if "total" in data:
+        p = scale_of(design).inverse(flat)
+        return np.asarray(data["total"] * p * (1.0 - p))
+    return np.broadcast_to(1.0 / design["variance"].to_numpy(), flat.shape)
+
+
+def _code(fit: xr.DataTree, moderator: str, value: Any) -> Array:
+    """The moderator's own columns of the design, at a value or as the evidence has them."""
+    position = 0
+    for item in moderators_of(design_of(fit)):
+        width = len(item.coefficients)
+        if item.name == moderator:
+            rows = rows_at(fit, {} if value is None else {moderator: value})
+            return rows[:, position : position + width]
+        position += width
+    raise KeyError(moderator)
+
+
+def _check(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> None:
+    names = [item.name for item in moderators_of(design_of(fit))]
+    if moderator not in names:
+        raise InputError(
+            Fault(
+                "moderator",
+                f"'{moderator}' is not in the model",
+                ", ".join(names) or "none: the model has no moderators",
+                nearest(moderator, names) or "name it in the spec's `moderators`",
+            )
+        )
+    if level == reference:
+        raise InputError(
+            Fault("level", f"'{level}' against itself", "two different levels of the moderator")
+        )
+
+
+def _note(share: float) -> str:
+    if np.isnan(share):
+        return "a comparison across studies of different values: ecological"
+    if share < 0.005:
+        return "a comparison across studies only: ecological, no study has both levels"
+    return f"{share:.0%} of the information is from within studies; the rest is ecological"

@@ -1,0 +1,168 @@
+"""The rows behind a forest plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metacart.errors import Fault, InputError, nearest
+from metacart.inference.records import design_of, evidence_of
+from metacart.modelling.design import moderators_of
+from metacart.modelling.moderators import Moderator, level_text
+from metacart.results.heterogeneity import study_estimates
+from metacart.results.numbers import describe
+from metacart.results.summary import estimand_draws, views_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["forest_table"]
+
+_COLUMNS = (
+    "row",
+    "study",
+    "label",
+    "arm_label",
+    "subgroup",
+    "year",
+    "events",
+    "total",
+    "crude",
+    "crude_lower",
+    "crude_upper",
+    "shrunken",
+    "shrunken_lower",
+    "shrunken_upper",
+    "weight",
+    "flag",
+)
+
+
+def forest_table(fit: xr.DataTree, *, subgroups: str | None = None) -> pd.DataFrame:
+    """Return the rows of a forest plot, on the natural scale.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    subgroups : str, optional
+        A categorical moderator whose levels become blocks; by default the first one of the model.
+
+    Returns
+    -------
+    DataFrame
+        Column ``row`` is ``study`` (one a finding), ``subgroup`` (population average of a level;
+        the median study for ratios), ``summary`` (the named estimands) or ``prediction`` (next
+        study). Studies have ``crude`` and ``shrunken`` estimates with limits and a ``weight`` in
+        percent; the other rows have theirs under ``shrunken``. ``flag`` is a footnote.
+
+    Raises
+    ------
+    InputError
+        For `subgroups` that is no categorical moderator of the model.
+    """
+    import pandas as pd
+
+    moderator = _moderator(fit, subgroups)
+    evidence = evidence_of(fit)
+    rows = _studies(fit, evidence, moderator)
+    if moderator is not None:
+        for level in moderator.levels:
+            for group, words in views_of(fit).items():
+                draws = estimand_draws(fit, at={moderator.name: _typed(level)}, group=group)
+                name = "population average" if "population average" in draws else "median study"
+                inside = [row for row in rows if row["subgroup"] == level]
+                rows_of = {"events": _sum(inside, "events"), "total": _sum(inside, "total")}
+                rows.append(_pooled("subgroup", name, words, draws[name], subgroup=level) | rows_of)
+    for group, words in views_of(fit).items():
+        rows += [
+            _pooled("prediction" if name == "next study" else "summary", name, words, values)
+            for name, values in estimand_draws(fit, group=group).items()
+        ]
+    table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    # next studies stand last
+    order = table["row"].map({"study": 0, "subgroup": 1, "summary": 2, "prediction": 3})
+    return table.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def _studies(
+    fit: xr.DataTree, evidence: pd.DataFrame, moderator: Moderator | None
+) -> list[dict[str, Any]]:
+    estimates = study_estimates(fit)
+    names = ("crude", "shrunken")
+    numbers = [f"{name}{end}" for name in names for end in ("", "_lower", "_upper")]
+    rows = []
+    for position, record in enumerate(evidence.to_dict("records")):
+        estimate = estimates.iloc[position]
+        rows.append(
+            {
+                "row": "study",
+                "study": str(record["study"]),
+                "label": str(record.get("label") or record["study"]),
+                "arm_label": str(record.get("arm_label") or ""),
+                "subgroup": level_text(record[moderator.name]) if moderator else "",
+                "year": record.get("year", np.nan),
+                "events": record.get("events", np.nan),
+                "total": record.get("total", np.nan),
+                **{name: float(estimate[name]) for name in (*numbers, "weight")},
+                "flag": _flag(record, evidence),
+            }
+        )
+    return rows
+
+
+def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame) -> str:
+    """Footnotes: a population other than the commonest, a ratio printed under another name."""
+    notes = []
+    if "population" in evidence.columns and len(set(evidence["population"])) > 1:
+        usual = evidence["population"].mode().iloc[0]
+        if record["population"] != usual:
+            notes.append(f"of patients {record['population']}, elsewhere {usual}")
+    if isinstance(record.get("printed_as"), str) and record["printed_as"]:
+        notes.append(f"printed as {record['printed_as']}")
+    if record.get("scfv_certainty") == "inferred":
+        notes.append("scFv origin inferred")
+    return "; ".join(notes)
+
+
+def _pooled(kind: str, name: str, words: str, draws: Any, *, subgroup: str = "") -> dict[str, Any]:
+    described = describe(draws)
+    return {
+        "row": kind,
+        "label": f"{name} ({words})" if words else name,
+        "arm_label": "",
+        "subgroup": subgroup,
+        "shrunken": described["median"],
+        "shrunken_lower": described["lower"],
+        "shrunken_upper": described["upper"],
+        "flag": "",
+    }
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> float:
+    return float(np.sum([row[name] for row in rows])) if rows else float("nan")
+
+
+def _typed(level: str) -> Any:
+    return {"true": True, "false": False}.get(level, level)
+
+
+def _moderator(fit: xr.DataTree, subgroups: str | None) -> Moderator | None:
+    categorical = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
+    if subgroups is None:
+        return categorical[0] if categorical else None
+    for item in categorical:
+        if item.name == subgroups:
+            return item
+    names = [item.name for item in categorical]
+    raise InputError(
+        Fault(
+            "subgroups",
+            f"'{subgroups}' is no categorical moderator of the model",
+            ", ".join(names) or "none",
+            nearest(subgroups, names),
+        )
+    )

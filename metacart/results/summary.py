@@ -1,0 +1,154 @@
+"""The named estimands of a fit, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.estimands import draws_of, rows_at
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.moderators import level_text
+from metacart.results.direction import better_of
+from metacart.results.numbers import describe, probability
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["estimand_draws", "summarize", "views_of"]
+
+Array = NDArray[np.float64]
+
+
+def views_of(fit: xr.DataTree) -> dict[str, str]:
+    """Return the groups that hold an answer, and the words that tell them apart.
+
+    A transplant question has two, which always stand side by side: the naive one, and the one
+    adjusted for immortal time. Every other question has one, without words.
+    """
+    if "naive" in fit.children:
+        return {"naive": "naive", "posterior": "bias-adjusted"}
+    return {"posterior": ""}
+
+
+def estimand_draws(
+    fit: xr.DataTree, *, at: Mapping[str, Any] | None = None, group: str = "posterior"
+) -> dict[str, Array]:
+    """Return draws (chain, draw) of each named estimand on the natural scale."""
+    draws, rows = draws_of(fit, group=group), rows_at(fit, at or {})
+    estimands = {"median study": draws.median_study(rows)}
+    if draws.has_average:
+        estimands["population average"] = draws.population_average(rows)
+    estimands["next study"] = draws.next_study(rows)
+    return estimands
+
+
+def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return the named estimands of a fit.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    at : dict of moderator to level or number, optional
+        Where to stand, such as ``{"scfv": "humanized"}``. A moderator that is not named keeps
+        its values of the evidence: the estimand is averaged over its rows.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``estimand``, ``at``, ``median``, ``lower``, ``upper`` (the 95 % equal-tailed
+        interval) and ``mcse`` (Monte Carlo standard error of the median, or of a probability).
+        Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
+        then P(beyond threshold), a probability in the column ``median``, for each threshold of
+        the spec; then ``tau`` and ``beta`` on the model scale. The words ``naive`` and
+        ``bias-adjusted`` tell the two readings of a transplant question apart.
+
+    Raises
+    ------
+    InputError
+        For a moderator or a level that the fit does not have.
+
+    Notes
+    -----
+    A pooled rate is three numbers. The median study is g⁻¹(m), the population average
+    E[g⁻¹(m + u) | tau] over the study effect u, the next study g⁻¹(m + u_new), each computed draw
+    by draw with m = mu + x beta; ratios have no population average, since E[exp(theta)] need not
+    exist.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.summarize(mc.fit("cr_rate"))  # doctest: +SKIP
+    """
+    import pandas as pd
+
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    where = _words(fit, at or {})
+    lower_is_better = better_of(spec, scale) == "lower"
+    rows: list[dict[str, Any]] = []
+    for group, words in views_of(fit).items():
+        suffix = f" ({words})" if words else ""
+        estimands = estimand_draws(fit, at=at, group=group)
+        rows += [
+            {"estimand": name + suffix, "at": where, **describe(draws)}
+            for name, draws in estimands.items()
+        ]
+        for threshold in spec.thresholds:
+            sign = "<" if lower_is_better else ">"
+            rows += [
+                {
+                    "estimand": f"P({name} {sign} {threshold:g}){suffix}",
+                    "at": where,
+                    **probability(draws < threshold if lower_is_better else draws > threshold),
+                }
+                for name, draws in estimands.items()
+            ]
+    rows += _parameters(fit)
+    return pd.DataFrame(rows, columns=["estimand", "at", "median", "lower", "upper", "mcse"])
+
+
+def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
+    spec, posterior = spec_of(fit), fit["posterior"]
+    rows: list[dict[str, Any]] = []
+    if "tau" in posterior:
+        tau = posterior["tau"].transpose("chain", "draw").to_numpy()
+        rows.append({"estimand": "tau", "at": "", **describe(tau)})
+        if spec.random_effects == "student_t" and spec.nu > 2:
+            spread = tau * np.sqrt(spec.nu / (spec.nu - 2.0))
+            rows.append({"estimand": "SD of study effects", "at": "", **describe(spread)})
+    if "beta" in posterior:
+        beta = posterior["beta"].transpose("coefficient", "chain", "draw")
+        references = {
+            name: moderator.levels[0]
+            for moderator in moderators_of(design_of(fit))
+            for name in moderator.coefficients
+            if moderator.levels
+        }
+        rows += [
+            {
+                "estimand": f"beta {name}",
+                "at": f"against {references[name]}" if name in references else "per unit, as given",
+                **describe(draws),
+            }
+            for name, draws in zip(
+                beta["coefficient"].to_numpy().tolist(), beta.to_numpy(), strict=True
+            )
+        ]
+    if "bias" in posterior:
+        bias = posterior["bias"].transpose("chain", "draw").to_numpy()
+        rows.append({"estimand": "bias (log scale)", "at": "", **describe(bias)})
+    return rows
+
+
+def _words(fit: xr.DataTree, at: Mapping[str, Any]) -> str:
+    """Say where an estimand stands."""
+    moderators = moderators_of(design_of(fit))
+    parts = [f"{name} = {level_text(value)}" for name, value in at.items()]
+    if any(moderator.name not in at for moderator in moderators):
+        parts.append("averaged over the evidence")
+    return ", ".join(parts)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from metacart.errors import InputError
+from metacart.records.priors import PRIORS, parse_prior
+
+EXAMPLES = [form.example for form in PRIORS.values()]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_density_and_quantiles_agree_with_pymc(text):
+    import pymc as pm
+
+    prior = parse_prior(text)
+    name, arguments = prior.pymc()
+    points = prior.quantile(np.array([0.001, 0.1, 0.5, 0.9, 0.999]))
+    distribution = getattr(pm, name).dist(**arguments)
+    expected = pm.logp(distribution, points).eval()
+    np.testing.assert_allclose(prior.logpdf(points), expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_draws_follow_the_quantiles(text):
+    prior = parse_prior(text)
+    draws = prior.draw(20_000, np.random.default_rng(5))
+    for probability in (0.1, 0.5, 0.9):
+        share = np.mean(draws <= prior.quantile(probability))
+        assert abs(share - probability) < 4 * np.sqrt(probability * (1 - probability) / 20_000)
+
+
+def test_names_and_spaces_read_as_in_a_paper():
+    assert parse_prior(" Normal( mu=0, sigma = 1.5 ) ") == parse_prior("Normal(0, 1.5)")
+    assert str(parse_prior("StudentT(4, 0, sigma=2)")) == "StudentT(4, 0, 2)"
+
+
+@pytest.mark.parametrize(
+    ("text", "support", "words"),
+    [
+        ("Norml(0, 1)", "real", ["Norml is not known", "did you mean 'Normal'?"]),
+        ("Normal(0)", "real", ["lacks sigma"]),
+        ("Normal(0, 1, 2)", "real", ["has 3 numbers"]),
+        ("Normal(0, -1)", "real", ["sigma is -1"]),
+        ("Normal(0, nu=1)", "real", ["parameter 'nu'", "Normal has mu, sigma"]),
+        ("Normal(0, 1)", "positive", ["reaches from -inf to inf", "numbers above zero"]),
+        ("Normal(1, 1)", "unit", ["numbers between 0 and 1", "Beta(1, 5)"]),
+        ("Flat()", "real", ["improper"]),
+        ("HalfFlat()", "positive", ["improper"]),
+        ("Normal(0, 1e999)", "real", ["not a finite number"]),
+        ("Normal(0, True)", "real", ["not a finite number"]),
+        ("__import__('os').system('true')", "real", ["not a distribution with numbers"]),
+        ("Normal(open('x'), 1)", "real", ["not a finite number"]),
+        ("Normal(0, 1", "real", ["cannot be read"]),
+        ("", "real", ["cannot be read"]),
+        (3.0, "real", ["3.0 is not text"]),
+        ("Uniform(2, 1)", "real", ["lower bound is not below"]),
+    ],
+)
+def test_what_cannot_be_a_prior_is_refused_with_what_can(text, support, words):
+    with pytest.raises(InputError) as refusal:
+        parse_prior(text, support=support, place="priors.tau")
+    message = str(refusal.value)
+    assert message.startswith("priors.tau: ")
+    for word in words:
+        assert word in message
