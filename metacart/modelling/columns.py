@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, nearest
+from metacart.evidence.conversions import interval_to_se, is_symmetric, midpoint
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["numeric", "read_counts", "read_estimates", "read_transplant", "require", "row_name"]
 
-# A printed interval may be off the log-symmetric one by its rounding and by this share of its
-# half-width before the standard error read from it means nothing.
+# An estimate may lie off the middle of its interval by the rounding of what was printed, and by
+# this share of the half-width, before the standard error read from the interval means nothing.
 _ASYMMETRY = 0.10
 
 
@@ -141,11 +142,8 @@ def read_estimates(evidence: pd.DataFrame, scale: str) -> dict[str, NDArray[Any]
 def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """Read ratios with their intervals and put them on the log scale.
 
-    The standard error is the width of the log interval over twice the normal quantile of its
-    level; an interval that is not symmetric on the log scale is refused.
+    An interval that is not symmetric on the log scale is refused.
     """
-    from scipy.stats import norm
-
     faults = require(evidence, ("ratio", "lower", "upper"))
     if faults:
         raise InputError(faults)
@@ -174,30 +172,26 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
                 "an interval that contains its ratio",
             )
         )
-    middle = 0.5 * (np.log(lower) + np.log(upper))
-    half = 0.5 * (np.log(upper) - np.log(lower))
-    rounding = sum(_half_digit(values) / values for values in (ratio, lower, upper))
-    off = np.abs(np.log(ratio) - middle)
-    for position in np.flatnonzero((off > _ASYMMETRY * half) & (off > rounding)):
-        if lower[position] <= ratio[position] <= upper[position]:
+    if faults:
+        raise InputError(faults)
+    intervals = list(zip(ratio, lower, upper, level, strict=True))
+    for position, (estimate, low, high, _) in enumerate(intervals):
+        middle = midpoint(low, high)
+        off = abs(np.log(estimate / middle)) / np.log(high / middle)
+        if off > _ASYMMETRY and not is_symmetric(estimate, low, high):
             faults.append(
                 Fault(
                     f"{row_name(evidence, position)}, columns 'ratio', 'lower', 'upper'",
-                    f"{ratio[position]:g} ({lower[position]:g} to {upper[position]:g}) is not "
-                    f"symmetric on the log scale: its middle is {np.exp(middle[position]):.3g}",
+                    f"{estimate:g} ({low:g} to {high:g}) is not symmetric on the log scale: "
+                    f"the middle of its limits is {middle:.3g}",
                     "an interval of the form exp(estimate ± z se)",
                     "check for a misprint, or give estimate and se on the log scale",
                 )
             )
     if faults:
         raise InputError(faults)
-    return {"estimate": np.log(ratio), "se": half / norm.ppf(0.5 + level / 2.0)}
-
-
-def _half_digit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half a unit of the last digit of each printed number."""
-    digits = [len(f"{value:.12g}".partition(".")[2]) for value in values]
-    return 0.5 * 10.0 ** -np.asarray(digits, dtype=float)
+    se = [interval_to_se(low, high, estimate=mid, level=at) for mid, low, high, at in intervals]
+    return {"estimate": np.log(ratio), "se": np.asarray(se)}
 
 
 def read_transplant(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
