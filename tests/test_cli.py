@@ -1,0 +1,635 @@
+"""The shell: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import metacart as mc
+from metacart import cli, screen
+from metacart.errors import Fault, InputError
+from metacart.report.build import Report
+
+Make = Callable[..., dict[str, Any]]
+Write = Callable[..., Path]
+
+MODEL = """\
+schema = 1
+id = "by_origin"
+title = "Complete remission by origin of the binder"
+outcome = "complete_remission"
+population = ["infused", "evaluable"]
+[include]
+infusion = ["first"]
+[model]
+likelihood = "binomial"
+moderators = ["scfv"]
+"""
+HEAVY = ("pandas", "xarray", "scipy", "numba", "pymc", "arviz", "matplotlib", "nutpie", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one command said and returned."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    def run_command(*arguments: str | Path) -> Run:
+        capsys.readouterr()
+        status = cli.main([str(argument) for argument in arguments])
+        return Run(status, *capsys.readouterr())
+
+    return run_command
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def in_process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "metacart", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        **options,
+    )
+
+
+# ---- starting
+
+
+@pytest.mark.parametrize(
+    "code", ["import metacart", "import metacart.cli; metacart.cli.main(['--help'])"]
+)
+def test_starting_imports_nothing_heavy(code: str) -> None:
+    script = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "metacart" in result.stderr.split()
+    assert not set(HEAVY) & set(result.stderr.split())
+
+
+def test_help_answers_in_half_a_second() -> None:
+    # processor time, which other processes on the machine do not lengthen
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert in_process("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.5
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(), ("studies",), ("studies", "check"), ("fit",), ("forest",), ("compare",), ("report",)],
+    ids=" ".join,
+)
+def test_help_shows_an_example(command: tuple[str, ...], run: Callable[..., Run]) -> None:
+    result = run(*command, "--help")
+    assert result.status == 0
+    assert f"Example: {' '.join(('metacart', *command))}" in result.out
+
+
+def test_version(run: Callable[..., Run]) -> None:
+    assert run("--version") == Run(0, f"metacart {mc.__version__}\n", "")
+
+
+def test_no_command_is_a_faulty_command_line(run: Callable[..., Run]) -> None:
+    result = run()
+    assert (result.status, result.out) == (2, "")
+    assert "Usage: metacart" in result.err
+
+
+# ---- command lines that cannot be right
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fti",), "metacart: No such command 'fti'. Did you mean 'fit'?; try: metacart --help"),
+        (("fit",), "metacart fit: Missing argument 'SPEC'; try: metacart fit --help"),
+        (("fit", "cr_rate"), "metacart fit: Missing option '--out'"),
+        (("fit", "cr_rate", "--ouf", "x.nc"), "metacart fit: No such option: --ouf"),
+        (("fit", "cr_rate", "--out", "x.nc", "--draws", "0"), "Invalid value for '--draws'"),
+        (("fit", "cr_rate", "--out", "x.nc", "--seed", "-1"), "Invalid value for '--seed'"),
+        (("compare", "cr_rate", "scfv", "human"), "Missing argument 'REFERENCE'"),
+        (("studies", "chekc"), "metacart studies: No such command 'chekc'. Did you mean 'check'?"),
+        (("studies", "--studies", "x", "check"), "--studies: stands before 'check'"),
+        (
+            ("fit", "cr_rat", "--out", "x.nc"),
+            (
+                "model: 'cr_rat' is not known; allowed: cr_rate, hsct_benefit_efs, "
+                "hsct_benefit_os, hsct_relapse, retreatment_cr, severe_crs; "
+                "try: did you mean 'cr_rate'?"
+            ),
+        ),
+        (("fit", "no/such.toml", "--out", "x.nc"), "no/such.toml: no such folder: no"),
+        (("fit", "cr_rate", "--out", "x.nc", "--models", "no"), "no: no such file or folder"),
+        (("fit", "cr_rate", "--out", "x.nc", "--studies", "no"), "no: no such file or folder"),
+        (
+            ("fit", "cr_rate", "--out", "x.csv"),
+            "--out: 'x.csv'; allowed: a file ending in .nc; try: x.nc",
+        ),
+        (
+            ("forest", "cr_rate", "--out", "x.sgv"),
+            (
+                "--out: 'x.sgv'; allowed: a file ending in .svg or .png or .pdf; "
+                "try: did you mean '.svg'?"
+            ),
+        ),
+        (("forest", "cr_rate", "--out", "file.txt/x.svg"), "--out: '"),
+        (
+            ("compare", "cr_rate", "scfv", "humanized", "murine"),
+            (
+                "MODERATOR: 'scfv' is not in cr_rate; allowed: none: the model has no moderators; "
+                "try: name it in the model's `moderators`"
+            ),
+        ),
+        (
+            ("compare", "by_origin.toml", "scvf", "humanized", "murine"),
+            "MODERATOR: 'scvf' is not in by_origin; allowed: scfv; try: did you mean 'scfv'?",
+        ),
+        (
+            ("compare", "by_origin.toml", "scfv", "humanised", "unreported"),
+            (
+                "LEVEL: 'humanised' is no level of scfv; allowed: humanized, unreported; "
+                "try: did you mean 'humanized'?"
+            ),
+        ),
+        (
+            ("compare", "by_origin.toml", "scfv", "unreported", "unreported"),
+            "LEVEL: 'unreported' against itself; allowed: two different levels",
+        ),
+        (("report", "cr_rat"), "model: 'cr_rat' is not known"),
+        (("report", "--studies", "no"), "no: no such file or folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_faulty_command_line(
+    arguments: tuple[str, ...], message: str, run: Callable[..., Run], here: Path
+) -> None:
+    (here / "file.txt").write_text("not a folder")
+    (here / "by_origin.toml").write_text(MODEL)
+    before = sorted(here.rglob("*"))
+    result = run(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert message in result.err
+    assert sorted(here.rglob("*")) == before
+
+
+def test_every_fault_of_options_model_and_studies_at_once(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    write(study_data({"count": {"events": 21, "total": 20}}))
+    (here / "question.toml").write_text(MODEL.replace("by_origin", "question") + "draws = 3\n")
+    result = run("fit", "question.toml", "--studies", "doe2020.toml", "--out", "fit.txt")
+    assert result.status == 2
+    lines = result.err.splitlines()
+    assert lines[0] == "--out: 'fit.txt'; allowed: a file ending in .nc; try: fit.nc"
+    assert lines[1].startswith("question.toml:11: draws: this key is not known")
+    assert lines[2].startswith("doe2020.toml:")
+    assert "21" in lines[2]
+    assert len(lines) == 3
+
+
+# ---- what bad input gets
+
+GRADES = {"0": 1, "1": 10, "2": 5, "3": 2, "4": 1, "5": 0, "total": 20}
+RATIO = {"measure": "hr", "estimate": 0.5, "lower": 0.6, "upper": 0.9}
+BAD_STUDIES: dict[str, tuple[Callable[[Make], Any], str]] = {
+    "malformed": (lambda make: "id = \n", "no TOML"),
+    "unknown key": (lambda make: make({"count": {"events": 1, "totl": 20}}), "count.totl"),
+    "too many events": (lambda make: make({"count": {"events": 21, "total": 20}}), "21"),
+    "negative": (lambda make: make({"count": {"events": -1, "total": 20}}), "count.events"),
+    "no locator": (
+        lambda make: make({"count": {"events": 1, "total": 20}, "at": ""}),
+        "findings[0].at",
+    ),
+    "percentage": (
+        lambda make: make({"count": {"events": 13, "total": 20, "printed": "68%"}}),
+        "68% is printed, but 13/20 is 65.0%",
+    ),
+    "grades": (
+        lambda make: make({"grades": GRADES, "outcome": "crs", "grading": "ASTCT"}),
+        "findings[0].grades",
+    ),
+    "interval": (
+        lambda make: make({"ratio": RATIO, "exposure": "hsct", "time_handling": "landmark"}),
+        "findings[0].ratio",
+    ),
+    "outcome": (
+        lambda make: make({"count": {"events": 1, "total": 20}, "outcome": "complete_remision"}),
+        "did you mean 'complete_remission'?",
+    ),
+    "arm": (lambda make: make({"count": {"events": 1, "total": 20}, "arm": "cra"}), "'cra'"),
+    "not an integer": (
+        lambda make: make({"count": {"events": 1.5, "total": 20}}),
+        "1.5 is a number; allowed: a whole number",
+    ),
+    "doi": (
+        lambda make: make(citation={"doi": "https://doi.org/10.1/x"}),
+        "without https://doi.org/",
+    ),
+    "year": (lambda make: make(citation={"year": 2102}), "citation.year: 2102"),
+    "version": (lambda make: make(schema=2), "schema: version 2 is not known"),
+    "id": (lambda make: make(id="roe2020"), "'roe2020' in a file named doe2020.toml"),
+    "empty": (lambda make: "", "the file is empty"),
+    "not text": (lambda make: b"id = '\xff\xfe'", "not UTF-8"),
+    "nan": (
+        lambda make: make(arms=({"age": {"median": float("nan")}},)),
+        "arms[0].age.median",
+    ),
+    "infinite": (
+        lambda make: make(arms=({"age": {"median": float("inf")}},)),
+        "arms[0].age.median",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_STUDIES.values(), ids=BAD_STUDIES)
+def test_a_faulty_study(
+    content: Callable[[Make], Any],
+    message: str,
+    run: Callable[..., Run],
+    write: Write,
+    study_data: Make,
+    here: Path,
+) -> None:
+    path = write(content(study_data), "doe2020.toml")
+    before = path.read_bytes()
+    checked = run("studies", "check", path)
+    assert checked.status == 2
+    faults = [line for line in checked.out.splitlines() if ": warning: " not in line]
+    assert message in "\n".join(faults)
+    assert all(line.startswith("doe2020.toml:") for line in faults)
+    counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    assert checked.err.splitlines()[-1].startswith(counted)
+    # every verb that reads it refuses it with the same lines, and writes nothing
+    for verb in (
+        ("fit", "cr_rate", "--out", "out/fit.nc"),
+        ("forest", "cr_rate", "--out", "out/forest.svg"),
+        ("report", "cr_rate", "--out", "out"),
+    ):
+        result = run(*verb, "--studies", path)
+        assert (result.status, result.out) == (2, "")
+        assert result.err.splitlines() == faults
+    assert run("studies", "--studies", path).status == 2
+    assert sorted(here.iterdir()) == [path]
+    assert path.read_bytes() == before
+
+
+def test_a_duplicate_id(run: Callable[..., Run], write: Write, study_data: Make) -> None:
+    paths = [write(study_data(), f"{folder}/doe2020.toml").parent for folder in ("one", "two")]
+    result = run("studies", "check", *paths)
+    assert result.status == 2
+    assert "doe2020" in result.out
+    assert "one" in result.out
+    assert "two" in result.out
+
+
+def test_a_missing_file_and_a_faulty_one_are_both_listed(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    write(study_data({"count": {"events": 21, "total": 20}}, {"count": {"events": 1}}))
+    result = run("studies", "check", "doe2020.toml", "roe2021.toml")
+    assert result.status == 2
+    assert "roe2021.toml: no such file or folder" in result.out
+    assert "findings[0].count" in result.out
+    assert "findings[1].count.total" in result.out
+
+
+BAD_MODELS = {
+    "unknown prior": ('[priors]\nmu = "Nromal(0, 1)"', "did you mean 'Normal'"),
+    "wrong support": ('[priors]\ntau = "Normal(0, 1)"', "tau"),
+    "one level": ('[include]\nscfv = ["humanized"]', "the one level 'humanized'"),
+    "missing values": ('moderators = ["reason"]', "moderator 'reason': no value in"),
+    "empty selection": ('[include]\ndisease = ["CLL"]', "by_origin"),
+    "unknown likelihood": ('likelihood = "binomal"', "did you mean 'binomial'?"),
+    "unknown version": ("schema = 2", "schema"),
+    "other id": ('id = "cr"', "'cr' in a file named by_origin.toml"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_MODELS.values(), ids=BAD_MODELS)
+def test_a_faulty_model(change: str, message: str, run: Callable[..., Run], here: Path) -> None:
+    key = change.split(" =")[0]
+    if change.startswith("["):
+        heading, line = change.split("\n")
+        text = MODEL.replace(heading, change) if heading in MODEL else f"{MODEL}{change}\n"
+        assert line in text
+    else:
+        text = re.sub(rf"^{key} = .*$", change, MODEL, flags=re.MULTILINE)
+        assert text != MODEL
+    model = here / "by_origin.toml"
+    model.write_text(text)
+    result = run("fit", model, "--out", "fit.nc")
+    assert (result.status, result.out) == (2, "")
+    assert message in result.err
+    assert sorted(here.iterdir()) == [model]
+
+
+def test_from_outside_a_fault_is_a_line_and_a_status(
+    write: Write, study_data: Make, tmp_path: Path
+) -> None:
+    events = {"events": 21, "total": 20}
+    write(study_data({"count": events}, {"count": {"events": 1}, "outcome": "crs" + 200 * "x"}))
+    result = in_process(
+        "fit", "cr_rate", "--studies", "doe2020.toml", "--out", "f.nc", cwd=tmp_path
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(re.match(r"doe2020\.toml:\d+: findings\[[01]\]\.", line) for line in lines)
+    assert [path.name for path in tmp_path.iterdir()] == ["doe2020.toml"]
+
+
+# ---- studies
+
+
+def test_studies_lists_the_bundled_ones(run: Callable[..., Run]) -> None:
+    result = run("studies")
+    rows = {line.split()[0]: line.split() for line in result.out.splitlines() if line.strip()}
+    assert result.status == 0
+    assert rows["an2022"][1:5] == ["An", "2022", "4", "19"]
+    assert rows["li2020"][1:5] == ["Li", "2020", "4", "39"]
+    assert f"{len(mc.load_studies())} studies" in result.out
+
+
+def test_studies_of_a_folder_with_and_without_the_bundled_ones(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    write(study_data(), "mine/doe2020.toml")
+    alone = run("studies", "--studies", "mine")
+    assert "1 study, 1 finding" in alone.out
+    assert "an2022" not in alone.out
+    both = run("studies", "--studies", "bundled", "--studies", "mine")
+    assert "an2022" in both.out
+    assert "doe2020" in both.out
+
+
+def test_a_patient_is_listed_once(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    arms = ({}, {"id": "again", "infusion": "retreatment", "shares_patients_with": ["car"]})
+    write(study_data(arms=arms))
+    assert "2         20" in run("studies", "--studies", "doe2020.toml").out
+
+
+def test_check_of_sound_files(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    write(study_data())
+    assert run("studies", "check", "doe2020.toml") == Run(0, "1 file, no faults\n", "")
+
+
+def test_warnings_never_change_the_status(run: Callable[..., Run]) -> None:
+    warnings = mc.load_studies().warnings
+    result = run("studies", "check")
+    assert result.status == 0
+    lines = result.out.splitlines()
+    assert sum(": warning: " in line for line in lines) == len(warnings) > 0
+    assert lines[-1] == f"{len(mc.load_studies())} files, no faults, {len(warnings)} warnings"
+
+
+def test_a_reader_that_has_left_sees_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", "metacart", "studies", "check"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
+# ---- fits: one, of so few draws that it cannot pass the gate
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("fit")
+    (folder / "by_origin.toml").write_text(MODEL)
+    options = ("--out", "new/fit.nc", "--draws", "20", "--seed", "1")
+    return in_process("fit", "by_origin.toml", *options, cwd=folder), folder
+
+
+def test_a_fit_that_did_not_converge_is_saved_and_exits_1(
+    fitted: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    result, folder = fitted
+    assert result.returncode == 1
+    assert result.stdout.startswith("Complete remission by origin of the binder\n")
+    assert "population average" in result.stdout
+    lines = result.stderr.splitlines()
+    assert lines[-1].startswith("not converged, must not be used: ")
+    assert "wrote new/fit.nc" in lines
+    # no progress bar, no warning of a library
+    assert all(re.match(r"\d+ warnings about|warning: surpris|wrote|not conv", x) for x in lines)
+    assert [path.name for path in (folder / "new").iterdir()] == ["fit.nc"]
+    fit = mc.load_fit(folder / "new" / "fit.nc")
+    assert json.loads(fit.attrs["spec"])["id"] == "by_origin"
+    assert fit.attrs["seed"] == 1
+
+
+@pytest.fixture
+def stored(
+    fitted: tuple[subprocess.CompletedProcess[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    here: Path,
+) -> dict[str, Any]:
+    """Let `mc.fit` return the stored fit as one that converged; returns its keyword arguments."""
+    asked: dict[str, Any] = {}
+
+    def stored_fit(spec: mc.ModelSpec, evidence: Any, **options: Any) -> Any:
+        fit = mc.load_fit(fitted[1] / "new" / "fit.nc")
+        fit.attrs["converged"] = 1
+        asked.update(options, spec=spec, evidence=evidence)
+        return fit
+
+    (here / "by_origin.toml").write_text(MODEL)
+    monkeypatch.setattr(mc, "fit", stored_fit)
+    return asked
+
+
+def test_fit(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:
+    result = run("fit", "by_origin.toml", "--out", "a/fit.nc", "--draws", "7", "--seed", "3")
+    assert result.status == 0
+    assert {key: stored[key] for key in ("draws", "seed")} == {"draws": 7, "seed": 3}
+    assert stored["spec"].id == "by_origin"
+    summary = mc.summarize(mc.load_fit(here / "a" / "fit.nc"))
+    for row in summary.itertuples():
+        line = next(x for x in result.out.splitlines() if x.strip().startswith(row.estimand))
+        assert screen.number(row.median) in line
+        assert screen.number(row.upper) in line
+
+
+def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:
+    result = run("forest", "by_origin.toml", "--out", "forest.svg")
+    assert result.status == 0
+    row = next(line for line in result.out.splitlines() if "25/28" in line)
+    assert "0.893 (0.718–0.977)" in row  # the exact interval of Chen 2021
+    assert "36/39" in result.out
+    assert "next study" in result.out
+    assert (here / "forest.svg").read_text().rstrip().endswith("</svg>")
+    assert sorted(path.name for path in here.iterdir()) == ["by_origin.toml", "forest.svg"]
+
+
+def test_compare(run: Callable[..., Run], stored: dict[str, Any]) -> None:
+    result = run("compare", "by_origin.toml", "scfv", "humanized", "unreported")
+    assert result.status == 0
+    assert result.out.startswith("scfv: humanized against unreported\n")
+    for words in ("odds ratio", "risk difference", "risk ratio", "p better", "mostly the prior"):
+        assert words in result.out
+    assert "better is higher; a comparison across studies only: ecological" in result.out
+
+
+@pytest.mark.parametrize(
+    ("failed", "status", "notes"),
+    [
+        ((), 0, ["2 questions answered, seed 5", "warning: c: this evidence cannot answer it"]),
+        (("b",), 1, ["2 questions answered", "warning: c: ", "b: not converged, must not be used"]),
+    ],
+)
+def test_report(
+    failed: tuple[str, ...],
+    status: int,
+    notes: list[str],
+    run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def written(specs: Any = None, **options: Any) -> Report:
+        asked.update(options, specs=specs)
+        return Report(Path("page/index.html"), 5, ("a", "d"), failed, ("c",))
+
+    monkeypatch.setattr(mc, "report", written)
+    folders = ("--studies", "bundled", "--studies", "mine")
+    result = run("report", "a", "c", "--out", "page", *folders, "--models", "m", "--seed", "5")
+    assert (result.status, result.out) == (status, "page/index.html\n")
+    for line, note in zip(result.err.splitlines(), notes, strict=True):
+        assert line.startswith(note)
+    assert asked == {
+        "specs": ["a", "c"],
+        "out": Path("page"),
+        "studies": [mc.BUNDLED, Path("mine")],
+        "models": Path("m"),
+        "seed": 5,
+        "progress": None,
+    }
+    quiet = run("report", "--quiet")
+    assert (quiet.status, quiet.out) == (status, "page/index.html\n")
+    assert len(quiet.err.splitlines()) == len(failed)
+    assert (asked["specs"], asked["studies"], asked["out"]) == (None, None, Path("report"))
+
+
+def test_quiet_leaves_results_alone(run: Callable[..., Run], stored: dict[str, Any]) -> None:
+    result = run("fit", "by_origin.toml", "--out", "fit.nc", "--quiet")
+    assert (result.status, result.err) == (0, "")
+    assert "population average" in result.out
+    assert stored["progress"] is False
+
+
+def test_an_existing_file_is_replaced_whole(
+    run: Callable[..., Run], stored: dict[str, Any], here: Path
+) -> None:
+    (here / "fit.nc").write_text("old")
+    assert run("fit", "by_origin.toml", "--out", "fit.nc").status == 0
+    assert mc.load_fit(here / "fit.nc").attrs["converged"] == 1
+
+
+def test_a_figure_that_fails_leaves_no_file(
+    run: Callable[..., Run],
+    stored: dict[str, Any],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device", "forest.svg")
+
+    monkeypatch.setattr(mc, "plot_forest", fail)
+    result = run("forest", "by_origin.toml", "--out", "forest.svg", "--quiet")
+    assert result == Run(2, "", "forest.svg: No space left on device\n")
+    assert sorted(path.name for path in here.iterdir()) == ["by_origin.toml"]
+
+
+def test_ctrl_c_is_quiet(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mc, "fit", interrupt)
+    assert run("fit", "cr_rate", "--out", "fit.nc", "--quiet") == Run(130, "", "")
+
+
+# ---- the screen
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.68421, "0.684"),
+        (0.0412, "0.0412"),
+        (27.04, "27"),
+        (-1.2345, "-1.23"),
+        (1234.5, "1234"),
+        (0.99991, ">0.999"),
+        (0.9989, "0.999"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (float("nan"), ""),
+    ],
+)
+def test_numbers(value: float, shown: str) -> None:
+    assert screen.number(value) == shown
+
+
+def test_a_fault_stays_on_one_line_and_steers_no_terminal(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise InputError(Fault("title", "two\nlines and \x1b[31mred", "é and –"))
+
+    monkeypatch.setattr(mc, "load_studies", refuse)
+    result = run("studies")
+    assert result == Run(2, "", "title: two lines and \ufffd[31mred; allowed: é and –\n")
+
+
+def test_a_terminal_gets_a_table_of_its_width() -> None:
+    command = f"stty cols 60; exec '{sys.executable}' -m metacart studies"
+    script = f"import pty; pty.spawn(['sh', '-c', {command!r}])"
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
+        check=True,
+    )
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", result.stdout.decode()).splitlines()
+    assert any("an2022" in line for line in lines)
+    assert max(len(line.rstrip()) for line in lines if "warning" not in line) <= 60
