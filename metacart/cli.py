@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-OK, NOT_CONVERGED, FAULTY, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
+OK, NOT_CONVERGED, FAULTY, INTERRUPTED = 0, 1, 2, 130
 _BUNDLED = "bundled"
 
 app = typer.Typer(
@@ -208,11 +208,23 @@ def report(
     quiet: Quiet = False,
 ) -> int:
     """Answer the questions on one page."""
-    folders = _folders(studies) or None
     progress = False if quiet else None
-    result = mc.report(
-        specs or None, out=out, studies=folders, models=models, seed=seed, progress=progress
+    written = mc.report(
+        specs or None,
+        out=out,
+        studies=_folders(studies) or None,
+        models=models,
+        seed=seed,
+        progress=progress,
     )
+    screen.say(str(written.page))
+    if not quiet:
+        screen.note(f"{_count(len(written.answered), 'question')} answered, seed {written.seed}")
+        for name in written.unanswered:
+            screen.note(f"warning: {name}: this evidence cannot answer it; the page says why")
+    for name in written.failed:
+        screen.note(f"{name}: not converged, must not be used; the page says why")
+    return OK if written.converged else NOT_CONVERGED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,10 +252,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return FAULTY
         except KeyboardInterrupt:
             return INTERRUPTED
-        except BrokenPipeError:
-            # the reader, such as `head`, has left; what is still buffered goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return NO_READER
         except OSError as error:
             screen.note(f"{error.filename or 'metacart'}: {error.strerror or error}")
             return FAULTY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,22 +21,24 @@ __all__ = ["forest_rows", "note", "number", "say", "show_faults", "show_table", 
 
 # wider than any line, so that nothing is wrapped or cut where a program reads
 _UNWRAPPED = 10_000
+# what a shell shows for a program that its reader has left
+_NO_READER = 141
 
 
 def say(text: str) -> None:
     """Write one line of the result to standard output."""
-    typer.echo(_clean(text))
+    _write(_clean(text))
 
 
 def note(text: str) -> None:
     """Write one line beside the result to standard error."""
-    typer.echo(_clean(text), err=True)
+    _write(_clean(text), err=True)
 
 
 def show_faults(faults: Iterable[Fault], *, err: bool = True) -> None:
     """Write one fault a line, unwrapped."""
     for fault in faults:
-        typer.echo(_clean(str(fault)), err=err)
+        _write(_clean(str(fault)), err=err)
 
 
 def show_table(
@@ -67,12 +70,12 @@ def show_table(
         table.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
-    if title:
-        console.print(Text(_clean(title), style="bold"), soft_wrap=True)
     with console.capture() as captured:
+        if title:
+            console.print(Text(_clean(title), style="bold"), soft_wrap=True)
         console.print(table)
     for line in captured.get().splitlines():
-        typer.echo(line.rstrip())
+        _write(line.rstrip())
 
 
 def number(value: float) -> str:
@@ -122,6 +125,15 @@ def forest_rows(table: pd.DataFrame) -> list[tuple[object, ...]]:
         )
         for row in table.to_dict("records")
     ]
+
+
+def _write(line: str, *, err: bool = False) -> None:
+    try:
+        typer.echo(line, err=err)
+    except BrokenPipeError:
+        # the reader, such as `head`, has left; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
+        raise typer.Exit(_NO_READER) from None
 
 
 def _pair(events: float, total: float) -> str:
