@@ -132,17 +132,17 @@ def make_draws(sample: xr.Dataset, spec: ModelSpec, scale: Scale, seed: int) -> 
 def with_estimands(
     sampled: xr.Dataset, *, spec: ModelSpec, design: xr.Dataset, seed: int
 ) -> xr.Dataset:
-    """Return everything that is reported: the parameters and the named estimands beside them."""
+    """Return all that is reported on the model scale: parameters, named estimands beside them."""
     names = ["mu", "tau", "beta", "theta", "bias", "rho"]
     draws, rows = make_draws(sampled, spec, scale_of(design), seed), design["x"].to_numpy()
     estimands = {"median study": draws.median_study(rows), "next study": draws.next_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)
-    if draws.scale.name == "log":
-        # a ratio under Student-t effects has no variance to compare its error with
-        estimands = {name: np.log(values) for name, values in estimands.items()}
+    # on the model scale an error is compared with an SD that means something: a rate near 0 is
+    # skewed, and a ratio under Student-t effects has no variance at all
+    link = draws.scale.link
     return sampled[[name for name in names if name in sampled]].assign(
-        {name: (("chain", "draw"), values) for name, values in estimands.items()}
+        {name: (("chain", "draw"), link(values)) for name, values in estimands.items()}
     )
 
 

@@ -1,0 +1,220 @@
+"""The gauntlet that every likelihood passes, and the graph that is built from it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from metacart.errors import InputError
+from metacart.modelling.build import build_model
+from metacart.modelling.design import bind, data_of, scale_of
+from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.priors import resolve_priors
+from metacart.records.spec import ModelSpec
+
+TABLES = {
+    "binomial": pd.DataFrame(
+        {
+            "study": ["a", "b", "c", "d", "d"],
+            "events": [0, 14, 13, 1, 7],
+            "total": [20, 14, 19, 1, 28],
+            "scfv": ["murine", "human", "human", "murine", "human"],
+            "age": [20.0, 13.0, 22.0, 8.0, 31.0],
+        }
+    ),
+    "normal": pd.DataFrame(
+        {
+            "study": ["a", "b", "c", "d"],
+            "ratio": [0.25, 0.279, 1.4, 0.9],
+            "lower": [0.068, 0.101, 0.7, 0.5],
+            "upper": [0.915, 0.769, 2.8, 1.62],
+            "scfv": ["murine", "human", "human", "murine"],
+            "age": [20.0, 13.0, 22.0, 8.0],
+        }
+    ),
+}
+TABLES["hsct"] = TABLES["normal"].assign(
+    kind="ratio", time_handling=["time-fixed", "landmark", "unclear", "time-dependent"]
+)
+NAMES = list(LIKELIHOODS)
+
+
+def bound(name, **options):
+    spec = ModelSpec(likelihood=name, **options)
+    return spec, bind(spec, TABLES[name])
+
+
+def own_values(name):
+    return {parameter: np.array([[-0.4]]) for parameter in LIKELIHOODS[name].parameters}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("effects", ["normal", "student_t", "none"])
+def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(name, effects):
+    spec, design = bound(name, moderators=["scfv", "age"], random_effects=effects)
+    model = build_model(spec, design)
+    priors = resolve_priors(spec, design, LIKELIHOODS[name])
+    logp, gradient = model.compile_logp(), model.compile_dlogp()
+    for probability in (0.001, 0.999):
+        point = model.initial_point()
+        for variable in model.free_RVs:
+            prior = priors.get(variable.name)
+            if prior is None:
+                continue
+            value = prior.quantile(probability)
+            transform = model.rvs_to_transforms[variable]
+            if transform is not None:
+                value = transform.forward(value, *variable.owner.inputs).eval()
+            point[model.rvs_to_values[variable].name] = np.asarray(value)
+        assert np.isfinite(logp(point))
+        assert np.isfinite(gradient(point)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numpy_and_graph_give_the_same_density(name):
+    spec, design = bound(name, random_effects="none")
+    model = build_model(spec, design)
+    likelihood, data = LIKELIHOODS[name], data_of(design)
+    point = model.initial_point()
+    point["mu"] = np.array(0.3)
+    own = {}
+    if name == "hsct":
+        point["bias"] = np.array(-0.4)
+        own = own_values(name)
+    observed = model.compile_logp(vars=[model["y"]])(point)
+    eta = np.full((1, design.sizes["finding"]), 0.3) + likelihood.shift(data, own)
+    assert likelihood.logp(eta, data, own).sum() == pytest.approx(observed, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_are_those_of_the_density(name):
+    _, design = bound(name)
+    likelihood, data, own = LIKELIHOODS[name], data_of(design), own_values(name)
+    eta = np.linspace(-6, 6, 7)[:, None] + np.zeros(design.sizes["finding"])
+    step = 1e-4
+    above, below = (likelihood.logp(eta + d, data, own) for d in (step, -step))
+    slope, curvature = likelihood.derivatives(eta, data, own)
+    np.testing.assert_allclose(slope, (above - below) / (2 * step), atol=1e-6)
+    above, below = (likelihood.derivatives(eta + d, data, own)[0] for d in (step, -step))
+    np.testing.assert_allclose(curvature, (above - below) / (2 * step), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_replicates_have_the_mean_that_the_density_has(name):
+    _, design = bound(name)
+    likelihood, data, own = LIKELIHOODS[name], data_of(design), own_values(name)
+    eta = np.full((20_000, design.sizes["finding"]), 0.4)
+    draws = likelihood.simulate(eta, data, own, np.random.default_rng(3))
+    expected = data["total"] * scale_of(design).inverse(0.4) if "total" in data else 0.4
+    error = draws.std(axis=0) / np.sqrt(20_000)
+    assert (np.abs(draws.mean(axis=0) - expected) < 4 * error).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_order_of_rows_does_not_matter(name):
+    spec = ModelSpec(likelihood=name, random_effects="none", moderators=["age"])
+    table = TABLES[name]
+    values = []
+    for rows in (table, table.iloc[::-1]):
+        model = build_model(spec, bind(spec, rows))
+        point = model.initial_point()
+        point["mu"] = np.array(-0.2)
+        values.append(model.compile_logp()(point))
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
+def test_exact_intervals_of_counts_alone():
+    # Clopper and Pearson 1934: 0/n has the upper limit 1 - 0.025^(1/n), n/n the mirror image
+    _, design = bound("binomial")
+    estimate, lower, upper = LIKELIHOODS["binomial"].crude(data_of(design), scale_of(design))
+    assert estimate[0] == lower[0] == 0
+    assert upper[0] == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert estimate[1] == upper[1] == 1
+    assert lower[1] == pytest.approx(0.025 ** (1 / 14))
+    found = stats.binomtest(13, 19).proportion_ci(method="exact")
+    assert (lower[2], upper[2]) == pytest.approx((found.low, found.high))
+
+
+def test_a_numeric_moderator_has_a_default_prior_a_standard_deviation_of_its_own():
+    spec, design = bound("binomial", moderators=["age", "scfv"])
+    priors = resolve_priors(spec, design, LIKELIHOODS["binomial"])
+    spread = np.std(TABLES["binomial"]["age"], ddof=1)
+    assert priors["beta:age"].arguments == pytest.approx((0.0, 1 / spread))
+    assert priors["beta:scfv[murine]"].arguments == (0.0, 1.0)
+    stated = ModelSpec(likelihood="binomial", moderators=["age"], priors={"beta": "Normal(0, 3)"})
+    given = resolve_priors(stated, bind(stated, TABLES["binomial"]), LIKELIHOODS["binomial"])
+    assert given["beta:age"].arguments == (0.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "words"),
+    [
+        ({"likelihood": "binomal"}, {}, ["'binomal' is not known", "did you mean 'binomial'?"]),
+        ({"scale": "log"}, {}, ["'log' with the binomial likelihood", "logit"]),
+        ({"priors": {"tua": "HalfNormal(1)"}}, {}, ["priors.tua", "did you mean 'tau'?"]),
+        ({"priors": {"tau": "Normal(0, 1)"}}, {}, ["priors.tau", "numbers above zero"]),
+        ({"priors": {"mu": "Nrmal(0, 1)"}}, {}, ["priors.mu", "did you mean 'Normal'?"]),
+        (
+            {"moderators": ["scfv"], "priors": {"beta": {"scvf": "Normal(0, 1)"}}},
+            {},
+            ["priors.beta.scvf", "did you mean 'scfv'?"],
+        ),
+        ({"moderators": ["scvf"]}, {}, ["no such column", "did you mean 'scfv'?"]),
+        ({"moderators": ["scfv"]}, {"scfv": "human"}, ["the one level 'human'", "two levels"]),
+        (
+            {"moderators": ["scfv"]},
+            {"scfv": ["human", None, "murine", "human", np.nan]},
+            ["no value in row 2 (b), row 5 (d)"],
+        ),
+        ({"moderators": ["age"]}, {"age": 3.0}, ["the one value 3"]),
+        ({"moderators": ["age"]}, {"age": [1.0, 2.0, 3.0, 4.0, np.inf]}, ["not finite"]),
+        (
+            {"moderators": ["scfv"], "reference": {"scfv": "murin"}},
+            {},
+            ["reference.scfv", "did you mean 'murine'?"],
+        ),
+        ({}, {"events": [0, 14, 20, 1, 7]}, ["row 3 (c)", "20 events among 19", "swapped"]),
+        ({}, {"events": [0, -1, 3.5, np.nan, 7]}, ["row 2 (b)", "-1", "row 3 (c)", "3.5", "nan"]),
+        ({}, {"events": [0, 14, 13, True, "7"]}, ["row 4 (d)", "True", "row 5 (d)", "'7'"]),
+        ({}, {"total": [20, 14, 19, 0, np.inf]}, ["row 4 (d), column 'total': 0", "inf"]),
+        ({"group": "cohort"}, {}, ["column 'cohort'", "missing"]),
+    ],
+)
+def test_what_the_table_or_the_spec_cannot_be(options, change, words):
+    spec = ModelSpec(**{"likelihood": "binomial", **options})
+    table = TABLES["binomial"].astype(object).assign(**change)
+    with pytest.raises(InputError) as refusal:
+        build_model(spec, bind(spec, table))
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_all_faults_stand_in_one_message():
+    table = pd.DataFrame({"study": ["a"], "event": [3], "total": [5]})
+    with pytest.raises(InputError) as refusal:
+        bind(ModelSpec(likelihood="binomial", moderators=["scfv"]), table)
+    message = str(refusal.value)
+    assert "column 'events': this column is missing" in message
+    assert "did you mean 'event'?" in message
+    assert "moderator 'scfv'" in message
+
+
+def test_ratios_and_estimates_are_never_both():
+    table = TABLES["normal"].assign(estimate=0.0, se=1.0)
+    with pytest.raises(InputError, match="both estimate/se and ratio/lower/upper"):
+        bind(ModelSpec(likelihood="normal"), table)
+
+
+def test_on_the_identity_scale_a_prior_must_be_stated():
+    table = pd.DataFrame({"study": ["a", "b"], "estimate": [3.0, 5.0], "se": [1.0, 2.0]})
+    spec = ModelSpec(likelihood="normal")
+    with pytest.raises(InputError) as refusal:
+        resolve_priors(spec, bind(spec, table), LIKELIHOODS["normal"])
+    for word in ("priors.mu: no default on the identity scale", "priors.tau", "HalfNormal(2)"):
+        assert word in str(refusal.value)
+
+
+def test_the_users_table_is_not_changed():
+    table = TABLES["binomial"].copy()
+    bind(ModelSpec(likelihood="binomial", moderators=["scfv"]), table)
+    pd.testing.assert_frame_equal(table, TABLES["binomial"])
