@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -136,11 +137,13 @@ def _described(content: bytes, title: str, alt: str) -> bytes:
     text = content.decode("utf-8")
     start = text.index("<svg ")
     end = text.index(">", start)
-    head = text[start:end] + ' role="img" aria-labelledby="figure-title figure-desc">'
+    # several figures may stand in one page: their identifiers differ
+    own = f"figure-{hashlib.sha256(f'{title} {alt}'.encode()).hexdigest()[:8]}"
+    head = f'{text[start:end]} role="img" aria-labelledby="{own}-title {own}-desc">'
     body = text[end + 1 :].replace(f"<title>{escape(title)}</title>", "", 1).lstrip("\n ")
     described = (
-        f'\n <title id="figure-title">{escape(title)}</title>'
-        f'\n <desc id="figure-desc">{escape(alt)}</desc>\n '
+        f'\n <title id="{own}-title">{escape(title)}</title>'
+        f'\n <desc id="{own}-desc">{escape(alt)}</desc>\n '
     )
     return (text[:start] + head + described + body).encode()
 

@@ -203,11 +203,12 @@ def _model(fit: xr.DataTree, measure: Measure) -> str:
         "ratio": "95 % interval as printed",
         "value": "95 % interval",
     }[measure]
+    at = "" if spec.random_effects == "none" else " at the median τ"
     priors = f"; priors {', '.join(stated)}" if stated else ""
     return (
         f"Model: {title}; {effects}{priors}. Rows of studies give the reported estimate with its "
         f"{crude}, bold rows the posterior median with its 95 % equal-tailed interval. Weight: "
-        "share of the information on the pooled mean at the median τ; the fit does not use it."
+        f"share of the information on the pooled mean{at}; the fit does not use it."
     )
 
 

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SORTS = (None, "name", "year", "effect", "precision")
-INDENT = "\u2002"  # an en space, which wrapping leaves alone
+INDENT = "\u2002"  # an en space, which the page repeats on every line
 # The footnotes of medical journals, in their order.
 SIGNS = ("*", "†", "‡", "§", "¶", "‖", "**", "††", "‡‡", "§§", "¶¶", "‖‖")
 

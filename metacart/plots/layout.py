@@ -74,7 +74,7 @@ class Column:
     heading : str
         May hold line breaks.
     cells : mapping of str to str
-        Text by row; a row without text has no entry.
+        Text by row; a row without text has no entry. En spaces in front indent every line.
     align : {"left", "right", "center"}
         How the cells stand.
     widest : float
@@ -356,11 +356,15 @@ def open_page(
 
 
 def _cells(part: Column, bold: set[str]) -> dict[str, str]:
-    return {
-        name: text if name in part.spans else wrap(text, part.widest, bold=name in bold)
-        for name, text in part.cells.items()
-        if text
-    }
+    cells = {}
+    for name, text in part.cells.items():
+        if not text:
+            continue
+        indent = text[: len(text) - len(text.lstrip("\u2002"))]
+        room = np.inf if name in part.spans else part.widest - text_width(indent)
+        wrapped = wrap(text.removeprefix(indent), room, bold=name in bold)
+        cells[name] = "\n".join(indent + line for line in wrapped.split("\n"))
+    return cells
 
 
 def _widths(

@@ -93,7 +93,7 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
         "evidence": [item.text for item in findings],
         "observed_text": [number(value, measure, places) for value in observed],
         "replicated_text": [span(low, high, measure, places) for low, high in ends],
-        "p": [f"{p:.2f}" if p > 0.01 else f"{p:.3f}" for p in checks["p"]],
+        "p": [f"{p:.2f}" if 0.01 <= p <= 0.99 else f"{p:.3f}" for p in checks["p"]],
     }
     texts = {column: dict(zip(names, values, strict=True)) for column, values in cells.items()}
     unit = "\n%" if measure == "rate" else ""

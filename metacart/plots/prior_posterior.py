@@ -14,7 +14,7 @@ from metacart.modelling.design import moderators_of, scale_of
 from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, stretch, words
-from metacart.plots.measure import COLOURS, MARGIN, SIZE, SMALL, SMALL_LINE, style, wrap
+from metacart.plots.measure import COLOURS, LINE, MARGIN, SIZE, SMALL, SMALL_LINE, style, wrap
 from metacart.records.priors import parse_prior
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_prior_posterior"]
 
 Array = NDArray[np.float64]
-_WIDE, _HIGH = 2.35, 2.15  # inches of one plot with its texts
+_WIDE, _BODY = 2.35, 2.0  # inches of one plot with its texts, its title not counted
+_INNER = _WIDE - 2 * MARGIN
 _COLUMNS = 3
 _POINTS = 400
 _SUBTRACTED = (
@@ -94,9 +95,11 @@ def plot_prior_posterior(
     data = _densities(quantities)
     columns = min(_COLUMNS, len(quantities))
     rows = -(-len(quantities) // columns)
-    notes = _notes(fit, quantities, columns * _WIDE)
+    notes = _notes(fit, columns * _WIDE - MARGIN)
     foot = sum(SMALL_LINE * (text.count("\n") + 1) + 0.04 for text, _ in notes) + MARGIN
-    size = (columns * _WIDE + MARGIN, rows * _HIGH + foot)
+    titles = [wrap(item.title, _INNER, bold=True) for item in quantities]
+    high = _BODY + LINE * (max(title.count("\n") for title in titles) + 1)
+    size = (columns * _WIDE + MARGIN, rows * high + foot)
     with style():
         collection = PlotCollection.wrap(
             data[["density"]],
@@ -121,7 +124,7 @@ def plot_prior_posterior(
         )  # fmt: skip
         middles = data["middle"].rename("median")
         collection.map(spot, "median", data=middles, size=22.0, width=0.0, **bars)
-        _dress(collection, quantities, size, columns)
+        _dress(collection, quantities, titles, size=size, high=high, columns=columns)
         _write_notes(collection, notes, size, foot)
     alt = f"Prior and posterior of {title_of(fit)}. " + " ".join(
         f"{item.title}: {_summary(item, 'posterior')}, prior {_summary(item, 'prior')}."
@@ -200,9 +203,7 @@ def _densities(quantities: list[_Quantity]) -> xr.Dataset:
                 density[n, g, 1] = np.exp(parse_prior(item.prior).logpdf(grid))
             else:
                 density[n, g, 1] = _kernel(draws, grid, positive=item.positive)
-            tails = np.quantile(draws, [0.025, 0.5, 0.975])
-            if group == "prior" and item.prior is not None:
-                tails = parse_prior(item.prior).quantile([0.025, 0.5, 0.975])
+            tails = _tails(item, group)
             ends[n, g], middle[n, g] = np.clip(tails[[0, 2]], low, high), tails[1]
         finite = density[n, :, 1][np.isfinite(density[n, :, 1])]
         density[n, :, 1] = np.minimum(density[n, :, 1], finite.max()) / finite.max()
@@ -238,12 +239,16 @@ def _kernel(draws: Array, grid: Array, *, positive: bool) -> Array:
     return np.asarray(estimate + kernel(-grid) if positive else estimate, dtype=np.float64)
 
 
-def _summary(item: _Quantity, group: str) -> str:
+def _tails(item: _Quantity, group: str) -> Array:
+    """Return lower limit, median and upper limit: of the prior's formula where it is known."""
+    probabilities = [0.025, 0.5, 0.975]
     if group == "prior" and item.prior is not None:
-        tails = parse_prior(item.prior).quantile([0.025, 0.5, 0.975])
-    else:
-        tails = np.quantile(item.draws[group], [0.025, 0.5, 0.975])
-    low, middle, high = (f"{value:.2f}".replace("-", "−") for value in tails)
+        return parse_prior(item.prior).quantile(probabilities)
+    return np.asarray(np.quantile(item.draws[group], probabilities), dtype=np.float64)
+
+
+def _summary(item: _Quantity, group: str) -> str:
+    low, middle, high = (f"{value:.2f}".replace("-", "−") for value in _tails(item, group))
     return f"{middle} [{low} to {high}]"
 
 
@@ -265,51 +270,55 @@ def _fill(da: Any, target: Any, **_: Any) -> Any:
 def _dress(
     collection: PlotCollection,
     quantities: list[_Quantity],
+    titles: list[str],
+    *,
     size: tuple[float, float],
+    high: float,
     columns: int,
 ) -> None:
     width, total = size
-    inner = _WIDE - 2 * MARGIN
-    for n, item in enumerate(quantities):
+    for n, (item, title) in enumerate(zip(quantities, titles, strict=True)):
         plot = collection.get_target(None, {"parameter": item.name})
         row, column = divmod(n, columns)
         left = MARGIN + column * _WIDE + MARGIN / 2
-        bottom = total - (row + 1) * _HIGH + 0.62
-        plot.set_position((left / width, bottom / total, inner / width, 1.1 / total))
-        low, high = _window(item)
-        plot.set(xlim=(low, high), ylim=(-0.3, 1.04), yticks=[])
+        bottom = total - (row + 1) * high + 0.76
+        plot.set_position((left / width, bottom / total, _INNER / width, 1.1 / total))
+        plot.set(xlim=_window(item), ylim=(-0.3, 1.04), yticks=[])
         plot.patch.set_visible(False)
         for side in ("left", "right", "top"):
             plot.spines[side].set_visible(False)
         plot.spines["bottom"].set_linewidth(0.7)
         plot.tick_params(length=3, width=0.7, labelsize=SMALL, pad=2)
         plot.locator_params(axis="x", nbins=6)
-        plot.set_title(wrap(item.title, inner, bold=True), fontsize=SIZE, fontweight="bold", pad=4)
-        for group, drop in (("posterior", 0.25), ("prior", 0.38)):
+        plot.set_title(title, fontsize=SIZE, fontweight="bold", pad=4)
+        lines = {group: f"{group} {_summary(item, group)}" for group in ("posterior", "prior")}
+        lines["share"] = f"posterior {_share(item):.2f} times as wide"
+        for number, (name, text) in enumerate(lines.items()):
             plot.annotate(
-                f"{group} {_summary(item, group)}",
+                text,
                 (0.5, 0),
                 xycoords="axes fraction",
-                xytext=(0, -72 * drop),
+                xytext=(0, -72 * (0.25 + 0.13 * number)),
                 textcoords="offset points",
                 ha="center",
                 va="top",
                 fontsize=SMALL,
-                color=_COLOUR[group] if group == "posterior" else COLOURS["muted"],
-                gid=f"{group}_{item.name}",
+                color=COLOURS["model" if name == "posterior" else "muted"],
+                gid=f"{name}_{item.name}",
             )
 
 
-def _notes(fit: xr.DataTree, quantities: list[_Quantity], width: float) -> list[tuple[str, str]]:
-    wide = []
-    for item in quantities:
-        spread = {g: float(np.ptp(np.quantile(d, [0.025, 0.975]))) for g, d in item.draws.items()}
-        wide.append(f"{item.title.split(',')[0]} {spread['posterior'] / spread['prior']:.2f}")
+def _share(item: _Quantity) -> float:
+    """Return the width of the posterior's interval as a share of the prior's."""
+    posterior, prior = (_tails(item, group) for group in ("posterior", "prior"))
+    return float((posterior[2] - posterior[0]) / (prior[2] - prior[0]))
+
+
+def _notes(fit: xr.DataTree, width: float) -> list[tuple[str, str]]:
     texts = [
         (failure_of(fit), "warning"),
         (_SUBTRACTED if subtracted(fit) else "", "muted"),
         (_EXPLANATION, "muted"),
-        (f"Width of the posterior interval as a share of the prior's: {', '.join(wide)}.", "muted"),
     ]
     return [(wrap(text, width, size=SMALL), colour) for text, colour in texts if text]
 
