@@ -1,0 +1,104 @@
+"""The footer of a page: the key of its marks, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metacart.plots.marks import backend_of, words
+from metacart.plots.measure import COLOURS, SMALL, SMALL_LINE, text_width, wrap
+from metacart.plots.page import Key, Page, along, artist_lines
+
+__all__ = ["Footer", "draw_footer", "measure_footer"]
+
+_GLYPH = 0.24  # the mark of a key entry
+_MARKERS = {"square": ("s", 22.0), "point": ("o", 11.0), "dot": ("o", 16.0), "cross": ("X", 34.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Where each note and each entry of the key stands, in inches from the top left."""
+
+    texts: list[str]
+    heights: list[float]
+    colours: list[str]
+    entries: list[tuple[float, float]]
+    height: float
+
+
+def measure_footer(notes: Sequence[str], warning: str, key: Sequence[Key], width: float) -> Footer:
+    """Lay the key and the notes out within a width, the warning first."""
+    entries = []
+    x, y = 0.0, 0.09
+    for entry in key:
+        needed = _GLYPH + 0.06 + text_width(entry.text, size=SMALL)
+        if x and x + needed > width:
+            x, y = 0.0, y + 0.155
+        entries.append((x, y))
+        x += needed + 0.2
+    y = y + 0.17 if key else 0.06
+    texts, heights, colours = [], [], []
+    for text, colour in [(warning, "warning"), *((note, "muted") for note in notes)]:
+        if text:
+            texts.append(wrap(text, width, size=SMALL))
+            heights.append(y)
+            colours.append(COLOURS[colour])
+            y += SMALL_LINE * (texts[-1].count("\n") + 1) + 0.04
+    return Footer(texts, heights, colours, entries, y)
+
+
+def draw_footer(page: Page, footer: Footer, key: Sequence[Key]) -> None:
+    """Draw the notes, and the key with its marks, on the page's ``footer``."""
+    for dim, texts, places, colours, anchor in (
+        ("note", footer.texts, [(0.0, y) for y in footer.heights], footer.colours, "top"),
+        (
+            "entry",
+            [entry.text for entry in key],
+            [(x + _GLYPH + 0.06, y) for x, y in footer.entries],
+            [COLOURS["muted"]] * len(key),
+            "middle",
+        ),
+    ):
+        if texts:
+            names = range(len(texts))
+            page.collection.map(
+                words,
+                "notes" if dim == "note" else "key",
+                data=along(dim, names, texts).rename("text"),
+                coords={"column": "footer"},
+                x=along(dim, names, [x for x, _ in places]),
+                y=along(dim, names, [y for _, y in places]),
+                colour=along(dim, names, colours),
+                small=True,
+                anchor=anchor,
+                **artist_lines(texts),
+            )
+    for entry, (x, y) in zip(key, footer.entries, strict=True):
+        _draw_glyph(page.plot("footer"), entry, x, y)
+
+
+def _draw_glyph(plot: Any, entry: Key, x: float, y: float) -> None:
+    backend, colour = backend_of(plot), entry.colour
+    ends, flat, middle = np.asarray([x, x + _GLYPH]), np.full(2, y), x + _GLYPH / 2
+    marker, size = _MARKERS.get(entry.mark, ("", 0.0))
+    if entry.mark in ("square", "point", "line"):
+        width = 0.8 if entry.mark == "point" else 1.0
+        backend.line(ends, flat, plot, color=colour, width=width)
+    if marker:
+        backend.scatter([middle], [y], plot, marker=marker, size=size, color=colour, width=0.0)
+    elif entry.mark in ("diamond", "open"):
+        face = colour if entry.mark == "diamond" else COLOURS["paper"]
+        x3, rise = np.asarray([x + 0.02, middle, x + _GLYPH - 0.02]), np.asarray([0, 0.05, 0])
+        backend.fill_between_y(
+            x3, y - rise, y + rise, plot, facecolor=face, edgecolor=colour, linewidth=0.9
+        )
+    elif entry.mark == "bar":
+        backend.line(
+            ends, flat, plot, color=colour, width=4.0, solid_capstyle="butt", alpha=entry.alpha
+        )
+    elif entry.mark == "dash":
+        upright = np.asarray([y - 0.065, y + 0.065])
+        backend.line(np.full(2, middle), upright, plot, color=colour, width=0.9, linestyle="--")
