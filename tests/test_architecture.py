@@ -188,7 +188,7 @@ def test_editors_and_type_checkers_see_the_same_homes() -> None:
     seen = {
         alias.name: node.module
         for branch in tree.body
-        if isinstance(branch, ast.If)
+        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name)
         for node in ast.walk(branch)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
