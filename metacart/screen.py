@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -51,7 +51,8 @@ def show_table(
     headings : sequence of str
         One a column.
     rows : iterable of sequences
-        Numbers are rounded to three digits and stand right, what is missing is left empty.
+        Numbers are rounded to three digits and stand right, what is missing is left empty; a
+        column without any value is left out.
     title : str, optional
         Above the table.
     """
@@ -65,11 +66,14 @@ def show_table(
     if not console.is_terminal:
         console = Console(highlight=False, width=_UNWRAPPED)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for position, heading in enumerate(headings):
+    cells = [[_cell(value) for value in row] for row in rows]
+    shown = [position for position in range(len(headings)) if any(row[position] for row in cells)]
+    for position in shown:
         numeric = any(isinstance(row[position], int | float) for row in rows)
-        table.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(Text(headings[position]), justify=justify, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[position]) for position in shown))
     with console.capture() as captured:
         if title:
             console.print(Text(_clean(title), style="bold"), soft_wrap=True)

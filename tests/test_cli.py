@@ -609,6 +609,14 @@ def test_numbers(value: float, shown: str) -> None:
     assert screen.number(value) == shown
 
 
+def test_a_column_without_values_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_table(("name", "at", "n"), [("a", "", 1), ("b", None, 23)], title="Title")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Title"
+    assert lines[2] == " name    n"
+    assert lines[4:6] == [" a       1", " b      23"]
+
+
 def test_a_fault_stays_on_one_line_and_steers_no_terminal(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
