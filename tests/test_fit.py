@@ -229,14 +229,16 @@ def test_the_gate_names_what_fails():
     def reported(values):
         return xr.Dataset({"mu": (("chain", "draw"), values)})
 
-    assert convergence(reported(good), divergences=0) == ""
-    assert convergence(reported(good), divergences=3) == "3 divergent transitions"
-    failure = convergence(reported(stuck), divergences=0)
+    assert convergence(reported(good), divergences=0).failure == ""
+    assert convergence(reported(good), divergences=0).shortfall < 1
+    assert convergence(reported(good), divergences=3).failure == "3 divergent transitions"
+    failure = convergence(reported(stuck), divergences=0).failure
     assert "R-hat of mu is" in failure
     assert "Monte Carlo error of the mean of mu" in failure
     # an ESS of 400 leaves about 13 % of the SD in a tail quantile
     few = convergence(reported(good[:, :100]), divergences=0)
-    assert "2.5 % quantile of mu" in few
+    assert "2.5 % quantile of mu" in few.failure
+    assert few.shortfall > 2
 
 
 # --- the transplant question --------------------------------------------------------------------
