@@ -1,0 +1,1 @@
+"""From results and figures to a page. Floor 6."""

@@ -1,0 +1,226 @@
+"""The verb ``report``: from questions to one page, with its figures, tables and fits."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metacart.errors import Fault, InputError
+from metacart.evidence.collection import Studies
+from metacart.evidence.library import BUNDLED
+from metacart.records.spec import ModelSpec
+from metacart.report.files import PAGE, check_out, staged
+from metacart.report.questions import (
+    PathLike,
+    Question,
+    Specs,
+    StudySource,
+    as_list,
+    ask,
+    read_specs,
+    read_studies,
+)
+
+if TYPE_CHECKING:
+    from metacart.report.section import Section
+
+__all__ = ["Report", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What ``report`` wrote.
+
+    Attributes
+    ----------
+    page : Path
+        The page, ``index.html``.
+    seed : int
+        The seed of every fit.
+    answered : tuple of str
+        Questions with an answer.
+    failed : tuple of str
+        Questions whose fit failed the convergence gate: their results must not be used.
+    unanswered : tuple of str
+        Questions that the evidence cannot answer.
+    """
+
+    page: Path
+    seed: int
+    answered: tuple[str, ...]
+    failed: tuple[str, ...]
+    unanswered: tuple[str, ...]
+
+    @property
+    def converged(self) -> bool:
+        """Whether every fit passed the convergence gate."""
+        return not self.failed
+
+
+def report(
+    specs: Specs | None = None,
+    *,
+    out: PathLike,
+    studies: StudySource | None = None,
+    models: PathLike | None = None,
+    seed: int | None = None,
+    progress: bool | None = None,
+) -> Report:
+    """Write one page that answers each question, with its figures, tables and fits.
+
+    Parameters
+    ----------
+    specs : str or path or ModelSpec, or a sequence of these, optional
+        The questions: names, files or records; by default every model of `models`.
+    out : path
+        The folder of the page. Files in it that no report wrote are left alone.
+    studies : Studies or path or sequence of paths, optional
+        The evidence: the result of ``load_studies``, or folders and files of studies; the bundled
+        ones by default.
+    models : path, optional
+        The folder in which names are looked up; the shipped models by default.
+    seed : int, optional
+        Makes the report reproducible; a random one is drawn and printed by default.
+    progress : bool, optional
+        Whether to show what is being done; by default in a terminal.
+
+    Returns
+    -------
+    Report
+        Where the page is, and which questions have no usable answer.
+
+    Raises
+    ------
+    InputError
+        With every fault of questions, studies and options, before anything is fitted or written.
+
+    Notes
+    -----
+    ``OUT/index.html`` needs no other file. Beside it stands a folder for each question with its
+    figures (SVG, PNG), its tables (CSV) and its fit (netCDF, for ``load_fit``). A question that
+    the evidence cannot answer becomes a section that says why. The same seed gives the same page.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.report(["cr_rate", "severe_crs"], out="report", seed=1)  # doctest: +SKIP
+    """
+    folder = Path(out)
+    faults: list[Fault] = []
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        faults.append(Fault("seed", f"{seed!r}", "a whole number of 0 or more"))
+    wanted = read_specs(specs, models, faults)
+    evidence = read_studies(studies, faults)
+    try:
+        check_out(folder, [spec.name for spec in wanted])
+    except InputError as error:
+        faults += error.faults
+    if faults:
+        raise InputError(faults)
+    questions = ask(wanted, evidence)
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    with staged(folder) as staging:
+        sections = _sections(questions, evidence, staging, seed, progress)
+        from metacart.report.page import render
+
+        text = render(
+            sections,
+            evidence,
+            seed=seed,
+            command=_command(specs, folder, studies, models, seed),
+        )
+        (staging / PAGE).write_text(text, encoding="utf-8")
+    by_state = {
+        state: tuple(section.name for section in sections if section.state == state)
+        for state in ("answered", "failed", "unanswered")
+    }
+    return Report(folder / PAGE, seed, **by_state)
+
+
+def _sections(
+    questions: list[Question], studies: Studies, folder: Path, seed: int, progress: bool | None
+) -> list[Section]:
+    # the engine takes seconds to import: a faulty input is told before
+    from metacart.inference.fit import fit
+    from metacart.report.section import answered, unanswered
+
+    sections = []
+    with _progress(len(questions), progress) as say:
+        for question in questions:
+            name = question.spec.name
+            own = folder / name
+            if not question.answerable:
+                say(name, "not answerable")
+                sections.append(unanswered(question, studies, own))
+                continue
+            say(name, "fitting")
+            result = fit(question.spec, question.evidence, seed=seed, progress=False)
+            say(name, "drawing figures, writing tables")
+            sections.append(answered(question, result, studies, own))
+    return sections
+
+
+@contextmanager
+def _progress(number: int, wanted: bool | None) -> Iterator[Callable[[str, str], None]]:
+    """Show one line a question in a terminal; give the function that says what is being done."""
+    if not (sys.stderr.isatty() if wanted is None else wanted):
+        yield lambda _name, _doing: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(finished_text="-"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        lines: dict[str, TaskID] = {}
+
+        def say(name: str, doing: str) -> None:
+            if name not in lines:
+                for line in lines.values():
+                    bar.update(line, total=1, completed=1)
+                lines[name] = bar.add_task("", total=None)
+            text = f"{len(lines)}/{number} {escape(name)}: {doing}"
+            bar.update(lines[name], description=text)
+
+        yield say
+        for line in lines.values():
+            bar.update(line, total=1, completed=1)
+
+
+def _command(
+    specs: Specs | None,
+    out: Path,
+    studies: StudySource | None,
+    models: PathLike | None,
+    seed: int,
+) -> str:
+    """Return the command that writes this page again, or its Python where none can."""
+    names = as_list(specs)
+    name_out = out.name or "report"
+    if isinstance(studies, Studies) or any(isinstance(name, ModelSpec) for name in names):
+        given = [
+            *(["specs"] if names else []),
+            f"out={name_out!r}",
+            *(["studies=studies"] if studies is not None else []),
+            *([f"models={os.fspath(models)!r}"] if models is not None else []),
+            f"seed={seed}",
+        ]
+        return f"metacart.report({', '.join(given)})"
+    words = ["metacart", "report", *map(str, names), "--out", name_out]
+    for folder in as_list(studies):
+        words += ["--studies", "bundled" if Path(str(folder)) == BUNDLED else str(folder)]
+    if models is not None:
+        words += ["--models", os.fspath(models)]
+    return shlex.join([*words, "--seed", str(seed)])

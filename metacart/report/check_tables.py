@@ -1,0 +1,124 @@
+"""From the checks of a fit to the tables of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from metacart.report.tables import Column, Row, Table, table_of
+from metacart.report.words import capital, decimals, percent, probability, value_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metacart.scales import Scale
+
+__all__ = ["check_name", "diagnostics_table", "heterogeneity_table", "predictive_table"]
+
+_SPREAD = {
+    "tau": ("τ", "standard deviation of the studies' true values"),
+    "tau squared": ("τ²", "their variance"),
+    "I squared": ("I²", "share of the variance that lies between studies"),
+}
+
+
+def heterogeneity_table(frame: pd.DataFrame, effects: str) -> Table:
+    """Return how much studies differ; `effects` is the distribution of the study effects."""
+    body = []
+    for row in frame.to_dict("records"):
+        quantity = str(row["quantity"])
+        title, meaning = _SPREAD.get(quantity, (quantity, ""))
+        if quantity == "tau" and effects == "student_t":
+            meaning = "scale of the Student t of the studies' true values"
+        elif quantity == "tau squared" and effects == "student_t":
+            meaning = "its square"
+        form = percent if quantity == "I squared" else decimals
+        unit = " %" if form is percent else ""
+        cell = f"{form(row['median'])}{unit} ({form(row['lower'])} to {form(row['upper'])})"
+        body.append((title, cell, meaning, row["note"]))
+    return table_of(
+        "Spread between studies",
+        [
+            Column("Quantity"),
+            Column("Median (95 % interval)", "number"),
+            Column("What it is", "text"),
+            Column("Remark", "text"),
+        ],
+        body,
+    )
+
+
+_CHECKS = {
+    "mean": "mean of all findings",
+    "SD": "standard deviation of all findings",
+    "lowest": "lowest finding",
+    "highest": "highest finding",
+    "without events": "number of arms without events",
+    "with events only": "number of arms with events only",
+}
+
+
+def check_name(row: Mapping[Any, Any], labels: Mapping[str, str]) -> str:
+    """Return a predictive check in words."""
+    finding = str(row["finding"])
+    if finding:
+        return labels.get(finding, finding)
+    return _CHECKS.get(str(row["check"]), str(row["check"]))
+
+
+def predictive_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scale) -> Table:
+    """Return what was reported beside what the model would report."""
+    body = []
+    for row in frame.to_dict("records"):
+        counted = "events" in str(row["check"])
+        form = (lambda value: f"{value:.0f}") if counted else value_format(scale)
+        body.append(
+            Row(
+                (
+                    capital(check_name(row, labels)),
+                    form(row["observed"]),
+                    f"{form(row['lower'])} to {form(row['upper'])}",
+                    probability(row["p"]),
+                    "surprising" if row["surprising"] else "as expected",
+                ),
+                "strong" if row["surprising"] else "",
+            )
+        )
+    unit = "; rates in % of patients" if scale.name in ("logit", "cloglog") else ""
+    return table_of(
+        f"Posterior predictive checks{unit}",
+        [
+            Column("Check"),
+            Column("Reported", "number"),
+            Column("95 % of replicates", "number"),
+            Column("P(replicate above)", "number"),
+            Column("Verdict"),
+        ],
+        body,
+    )
+
+
+def diagnostics_table(frame: pd.DataFrame) -> Table:
+    """Return how well each quantity was sampled."""
+    body = [
+        (
+            row["quantity"],
+            f"{row['r_hat']:.3f}" if row["r_hat"] > 0 else "",
+            *(f"{row[name]:,.0f}".replace(",", " ") for name in ("ess_bulk", "ess_tail")),
+            *(f"{100.0 * row[f'mcse_{name}']:.1f} %" for name in ("mean", "lower", "upper")),
+        )
+        for row in frame.to_dict("records")
+    ]
+    return table_of(
+        "Sampler diagnostics; Monte Carlo errors as shares of the posterior SD",
+        [
+            Column("Quantity"),
+            Column("R̂", "number"),
+            Column("ESS, bulk", "number"),
+            Column("ESS, tail", "number"),
+            Column("Error: mean", "number"),
+            Column("2.5 % quantile", "number"),
+            Column("97.5 % quantile", "number"),
+        ],
+        body,
+    )

@@ -1,0 +1,137 @@
+"""The findings that an answer rests on, and where their papers contradict themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from metacart.evidence.collection import Studies
+from metacart.records.study import Finding, Study
+from metacart.report.cells import level_cell, study_cell, when_cell
+from metacart.report.questions import Question
+from metacart.report.tables import Column, Table, table_of
+from metacart.report.words import capital, column_words, count_of, join, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["discrepancy_tables", "evidence_table"]
+
+
+def evidence_table(
+    question: Question, studies: Studies, estimates: pd.DataFrame | None = None
+) -> Table:
+    """Return the findings used, each with its place in the paper.
+
+    Parameters
+    ----------
+    question : Question
+        With its evidence.
+    studies : Studies
+        From which it comes.
+    estimates : DataFrame, optional
+        From ``study_estimates``: the exact intervals of counts.
+    """
+    evidence = question.evidence
+    assert evidence is not None
+    rules = _rules(question.account)
+    records = evidence.to_dict("records")
+    counts = "events" in evidence
+    body = []
+    for position, row in enumerate(records):
+        study = studies[str(row["study"])]
+        finding = study.findings[int(row["finding"])]
+        limits = None if estimates is None else estimates.iloc[position]
+        body.append(
+            (
+                study_cell(study),
+                row["arm_label"],
+                when_cell(row),
+                *_value_cells(row, finding, limits),
+                *(level_cell(row.get(name)) for name in question.spec.moderators),
+                _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
+            )
+        )
+    values = (
+        (Column("Events / patients", "number"), Column("Rate, % (exact 95 %)", "number"))
+        if counts
+        else (Column("Waiting time before transplant"), Column("Ratio (95 % interval)", "number"))
+    )
+    columns = [
+        Column("Study"),
+        Column("Arm", "text"),
+        Column("Patients, time"),
+        *values,
+        *(Column(capital(column_words(name))) for name in question.spec.moderators),
+        Column("Place in the paper", "text"),
+    ]
+    return table_of(f"Evidence used: {count_of(len(records), 'finding')}", columns, body)
+
+
+_WAITING = {
+    "time-fixed": "not handled (time-fixed)",
+    "landmark": "handled (landmark)",
+    "time-dependent": "handled (time-dependent)",
+    "unclear": "unclear, taken as not handled",
+}
+
+
+def _value_cells(row: dict[Any, Any], finding: Finding, limits: Any) -> tuple[str, str]:
+    if finding.ratio is not None:
+        name = finding.ratio.measure.upper()
+        level = "" if finding.ratio.level == 0.95 else f", {percent(finding.ratio.level)} %"
+        # as printed: the last digit is the paper's
+        ends = f"{finding.ratio.lower:g} to {finding.ratio.upper:g}{level}"
+        waiting = _WAITING.get(finding.time_handling or "", "")
+        return waiting, f"{name} {finding.ratio.estimate:g} ({ends})"
+    events, total = int(row["events"]), int(row["total"])
+    rate = percent(events / total)
+    if limits is not None:
+        rate += f" ({percent(limits['crude_lower'])} to {percent(limits['crude_upper'])})"
+    return f"{events}/{total}", rate
+
+
+def _place(finding: Finding, remarks: str) -> Markup:
+    cell = Markup("{}").format(finding.at)
+    return cell + Markup("<small>{}</small>").format(remarks) if remarks else cell
+
+
+def _remarks(finding: Finding, rule: str) -> str:
+    parts = [part.strip() for part in rule.split(";") if part.strip() not in ("", "used")]
+    if finding.ratio is not None:
+        words = join(finding.ratio.adjusted_for)
+        parts.append(f"adjusted for {words}" if words else "not adjusted")
+        if finding.printed_as:
+            parts.append(f"printed as {finding.printed_as}")
+    if finding.misprint:
+        parts.append(f"prints {finding.misprint.printed}: {finding.misprint.why}")
+    if finding.definition:
+        parts.append(finding.definition)
+    return capital("; ".join(parts))
+
+
+def _rules(account: pd.DataFrame) -> dict[tuple[str, int], str]:
+    return {
+        (str(row["study"]), int(row["finding"])): str(row["rule"])
+        for row in account.to_dict("records")
+    }
+
+
+def discrepancy_tables(shown: Iterable[Study]) -> list[Table]:
+    """Return where each paper contradicts itself, and what was recorded."""
+    return [
+        table_of(
+            study.label,
+            [
+                Column("Place in the paper", "text"),
+                Column("Printed", "text"),
+                Column("Recorded", "text"),
+                Column("Why", "text"),
+            ],
+            [(each.at, each.printed, each.recorded, each.why) for each in study.discrepancies],
+        )
+        for study in shown
+        if study.discrepancies
+    ]

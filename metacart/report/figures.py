@@ -1,0 +1,88 @@
+"""The figures of a fit: files beside the page, and the same inside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metacart.plots.files import close_figure, save_figure
+from metacart.plots.forest import plot_forest
+from metacart.plots.ppc import plot_ppc
+from metacart.plots.prior_posterior import plot_prior_posterior
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Figure", "draw_figures"]
+
+_PLOTS: dict[str, tuple[Callable[..., Any], str]] = {
+    "forest": (plot_forest, "Forest plot: each study as reported and as the model sees it."),
+    "ppc": (
+        plot_ppc,
+        "What the model would report in place of each finding, and what was reported.",
+    ),
+    "prior-posterior": (plot_prior_posterior, "What the model assumed, and what it learnt."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure inside the page, and its files beside it.
+
+    Attributes
+    ----------
+    source : str
+        A data address: the page needs no other file.
+    alt : str
+        A description for readers who do not see it.
+    caption : str
+        One sentence.
+    files : dict of str to str
+        Addresses of the files, relative to the page, by format.
+    width : int
+        Its natural width in CSS pixels.
+    """
+
+    source: str
+    alt: str
+    caption: str
+    files: dict[str, str]
+    width: int
+
+
+def draw_figures(fit: xr.DataTree, folder: Path) -> dict[str, Figure]:
+    """Draw the figures of a fit into a folder, as SVG and PNG.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    folder : Path
+        Beside the page; its name is part of the addresses.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``forest``, ``ppc`` and ``prior-posterior``.
+    """
+    figures = {}
+    for name, (plot, caption) in _PLOTS.items():
+        collection = plot(fit)
+        try:
+            width = collection.viz["figure"].item().get_size_inches()[0]
+            for form in ("svg", "png"):
+                save_figure(collection, folder / f"{name}.{form}")
+        finally:
+            close_figure(collection)
+        content = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+        figures[name] = Figure(
+            f"data:image/svg+xml;base64,{content}",
+            str(collection.viz.attrs.get("alt", caption)),
+            caption,
+            {form.upper(): f"{folder.name}/{name}.{form}" for form in ("svg", "png")},
+            round(96 * float(width)),
+        )
+    return figures

@@ -1,0 +1,215 @@
+"""The model in words and in mathematics, and its priors in numbers that a reader can judge."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.records.priors import Prior, parse_prior
+from metacart.records.spec import ModelSpec
+from metacart.report.tables import Column, Table, table_of
+from metacart.report.words import capital, column_words, decimals, interval, join, level_word, ratio
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from metacart.scales import Scale
+
+__all__ = ["formulas", "prior_table", "priors_of", "sentences"]
+
+
+def priors_of(fit: xr.DataTree) -> dict[str, Prior]:
+    """Return the priors of a fit by parameter."""
+    texts = json.loads(str(fit.attrs["priors"]))
+    return {str(name): parse_prior(text) for name, text in texts.items()}
+
+
+def sentences(fit: xr.DataTree) -> list[str]:
+    """Return the model in words."""
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    words = [_observed(spec)]
+    if spec.random_effects == "none":
+        words.append("All studies share one true value.")
+    else:
+        shape = "the standard deviation τ"
+        if spec.random_effects == "student_t":
+            shape = (
+                f"the scale τ and the heavy tails of a Student t ({spec.nu:g} degrees of freedom)"
+            )
+        words.append(
+            f"The true values of {_group(spec)} differ. On the {scale.linear} scale they scatter "
+            f"around a common mean μ with {shape}."
+        )
+    moderators = moderators_of(design_of(fit))
+    if moderators:
+        shifts = join(
+            f"{column_words(item.name)} (against {level_word(item.levels[0])})"
+            if item.levels
+            else f"{column_words(item.name)} (a number, used as given)"
+            for item in moderators
+        )
+        words.append(f"The mean may differ by {shifts}.")
+    if "bias" in fit["posterior"]:
+        words.append(_bias_words(fit))
+    return [capital(sentence) for sentence in words]
+
+
+def _observed(spec: ModelSpec) -> str:
+    if spec.likelihood == "binomial":
+        return (
+            "The events of each arm are a binomial count of its patients: 0 of n and n of n need "
+            "no correction."
+        )
+    if spec.likelihood == "hsct":
+        return (
+            "Each study gives one hazard ratio. Its logarithm is a normal estimate, with the "
+            "standard error that its printed interval implies."
+        )
+    if spec.likelihood == "normal":
+        return "Each finding is a normal estimate with a known standard error."
+    known = LIKELIHOODS.get(spec.likelihood)
+    return f"The findings are {known.title}." if known else f"Likelihood: {spec.likelihood}."
+
+
+def _group(spec: ModelSpec) -> str:
+    return "studies" if spec.group == "study" else "cohorts (papers that share patients)"
+
+
+def _bias_words(fit: xr.DataTree) -> str:
+    if _applied(fit):
+        return (
+            "No study here handles the waiting time before transplant, so the data say nothing "
+            "about the bias b of immortal time. The naive model ignores it; for the adjusted "
+            "answer b is drawn from its prior and taken off, draw by draw."
+        )
+    return (
+        "Studies that ignore the waiting time before transplant carry a common bias b; the others "
+        "do not. The naive model ignores it; the adjusted one estimates it together with the rest."
+    )
+
+
+def _applied(fit: xr.DataTree) -> bool:
+    design = design_of(fit)
+    return "biased" in design and bool((design["biased"] > 0).all())
+
+
+_INDEX = Markup("<sub>{}</sub>")
+
+
+def formulas(fit: xr.DataTree) -> list[Markup]:
+    """Return the model as lines of mathematics."""
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    i, s = _INDEX.format("i"), _INDEX.format("s")
+    own = _INDEX.format("s(i)")
+    lines = []
+    joint = "bias" in fit["posterior"] and not _applied(fit)
+    if spec.likelihood == "binomial":
+        lines.append(
+            Markup(
+                "<i>y</i>{0} ~ Binomial(<i>n</i>{0}, <i>p</i>{0}), {1} <i>p</i>{0} = θ{0}"
+            ).format(i, scale.name)
+        )
+    elif spec.likelihood in ("normal", "hsct"):
+        shift = Markup(" + <i>b</i>·<i>d</i>{}").format(i) if joint else ""
+        lines.append(Markup("<i>y</i>{0} ~ Normal(θ{0}{1}, se{0})").format(i, shift))
+    elif spec.likelihood in LIKELIHOODS:
+        lines.append(Markup("{}").format(LIKELIHOODS[spec.likelihood].formula))
+    linear = Markup("θ{} = μ").format(i)
+    if moderators_of(design_of(fit)):
+        linear += Markup(" + <i>x</i>{}β").format(i)
+    effects = spec.random_effects != "none"
+    if effects:
+        linear += Markup(" + <i>u</i>{}").format(own)
+    lines.append(linear)
+    if effects:
+        law = "Normal(0, τ)" if spec.random_effects == "normal" else f"Student-t({spec.nu:g}, 0, τ)"
+        lines.append(Markup("<i>u</i>{} ~ {}").format(s, law))
+    if "bias" in fit["posterior"] and not joint:
+        lines.append(Markup("adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
+    lines.append(_estimands(scale, effects, bool(moderators_of(design_of(fit)))))
+    key = f"i: findings; s(i): the {spec.group} of finding i"
+    if spec.likelihood in ("normal", "hsct"):
+        key += f"; y: {'log ratio' if scale.name == 'log' else 'estimate'}"
+    if joint:
+        key += "; d: 1 where the waiting time is not handled, else 0"
+    lines.append(Markup("<small>{}</small>").format(key))
+    return lines
+
+
+def _estimands(scale: Scale, effects: bool, moderated: bool) -> Markup:
+    inverse = {"log": "exp", "identity": ""}.get(scale.name, f"{scale.name}⁻¹")
+    parts = [Markup("median study {}(<i>m</i>)").format(inverse)]
+    if effects and scale.name != "log":
+        parts.append(Markup("population average E[{}(<i>m</i> + <i>u</i>)]").format(inverse))
+    if effects:
+        parts.append(Markup("next study {}(<i>m</i> + <i>u</i>)").format(inverse))
+    mean = Markup("μ + <i>x</i>β") if moderated else Markup("μ")
+    drawn = Markup(", <i>u</i> drawn anew") if effects else Markup("")
+    return Markup("; ").join(parts) + Markup(", with <i>m</i> = {}{}").format(mean, drawn)
+
+
+_MEANINGS = {
+    "mu": "pooled mean",
+    "tau": "spread between studies",
+    "bias": "bias of immortal time",
+}
+_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b"}
+
+
+def prior_table(fit: xr.DataTree) -> Table:
+    """Return each prior with what it says in numbers that a reader can judge."""
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    body = []
+    for name, prior in priors_of(fit).items():
+        kind, _, coefficient = name.partition(":")
+        stated = kind in spec.priors
+        body.append(
+            (
+                _SYMBOLS.get(kind, f"β {coefficient}" if coefficient else kind),
+                str(prior).replace("-", "−"),
+                _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
+                _says(kind, prior, scale),
+                "model file" if stated else "default",
+            )
+        )
+    return table_of(
+        "Priors: what the model assumes before it sees these papers",
+        [
+            Column("Parameter"),
+            Column("Prior"),
+            Column("What it is", "text"),
+            Column("95 % of it says", "text"),
+            Column("From"),
+        ],
+        body,
+    )
+
+
+def _says(kind: str, prior: Prior, scale: Scale) -> str:
+    lower, upper = (float(value) for value in prior.quantile([0.025, 0.975]))
+    rate = scale.name in ("logit", "cloglog")
+    if kind == "mu":
+        ends = interval(float(scale.inverse(lower)), float(scale.inverse(upper)), scale)
+        what = "a rate" if rate else "a ratio" if scale.name == "log" else "a value"
+        return f"{what} of {ends}{' %' if rate else ''} in the median study"
+    if kind == "bias":
+        return f"time-fixed hazard ratios are off by a factor of {_ends(lower, upper)}"
+    if kind == "tau":
+        top = float(prior.quantile(0.95))
+        if scale.name == "log":
+            return f"95 % of studies within a factor of {ratio(math.exp(1.96 * top))} or less"
+        return f"a standard deviation of up to {decimals(top)} on the {scale.linear} scale"
+    if kind == "beta" and scale.name in ("logit", "log"):
+        name = "an odds ratio" if scale.name == "logit" else "a ratio of ratios"
+        return f"{name} of {_ends(lower, upper)}"
+    return f"{decimals(lower)} to {decimals(upper)}"
+
+
+def _ends(lower: float, upper: float) -> str:
+    return f"{ratio(math.exp(lower))} to {ratio(math.exp(upper))}"

@@ -1,0 +1,76 @@
+"""The page: one HTML file that needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from metacart.evidence.collection import Studies
+from metacart.report.cells import links_of
+from metacart.report.section import Section
+from metacart.report.words import capital, count_of, number_word
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["render"]
+
+# Below this many papers the page says first that its answers are wide.
+_MANY = 12
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # autoescape: titles, notes and labels come from files that anybody may have written
+    environment = Environment(
+        loader=PackageLoader("metacart.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["capital"] = capital
+    return environment.get_template("page.html")
+
+
+def render(sections: Sequence[Section], studies: Studies, *, seed: int, command: str) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    sections : sequence of Section
+        The questions, in order.
+    studies : Studies
+        The papers.
+    seed : int
+        Of every fit.
+    command : str
+        What writes the page again.
+
+    Returns
+    -------
+    str
+        HTML; the same input gives the same text.
+    """
+    from importlib.metadata import version
+
+    states = [section.state for section in sections]
+    text = _template().render(
+        sections=sections,
+        studies=studies,
+        papers=count_of(len(studies), "paper"),
+        questions=count_of(len(sections), "question"),
+        few=len(studies) < _MANY,
+        states={state: states.count(state) for state in ("answered", "failed", "unanswered")},
+        versions=next((each.versions for each in sections if each.versions), {}),
+        version=version("metacart"),
+        seed=seed,
+        command=command,
+        links_of=links_of,
+        number_word=number_word,
+    )
+    # a number and its sign stay on one line
+    return text.replace(" %", "\u00a0%")
