@@ -123,6 +123,7 @@ def test_crins2014_beside_common_effect_and_reml(crins):
     reml, reml_se = centre[best], weights[best].sum() ** -0.5
     mu = draws(crins, "mu")
     assert common_se < mu.std()
+    assert common == pytest.approx(mu.mean(), abs=0.1 * mu.std())  # the trials pull both ways
     assert common_se < 0.8 * reml_se
     assert reml == pytest.approx(mu.mean(), abs=0.1 * mu.std())
     assert reml_se == pytest.approx(mu.std(), rel=0.1)

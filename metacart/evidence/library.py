@@ -77,6 +77,11 @@ def check_studies(*paths: PathLike) -> list[Fault]:
     ----------
     *paths : path
         Study files or folders of them; the bundled studies by default.
+
+    Returns
+    -------
+    list of Fault
+        Empty where nothing is wrong.
     """
     return _read_studies(paths or (BUNDLED,))[1]
 
@@ -129,7 +134,23 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
 
 
 def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
-    """Return the names of the shipped analyses, or of those in `folder`."""
+    """Return the names of the shipped analyses, or of those in a folder.
+
+    Parameters
+    ----------
+    folder : path, optional
+        A folder of model files instead of the shipped ones.
+
+    Returns
+    -------
+    tuple of str
+        Sorted; what ``load_model`` and ``fit`` take.
+
+    Raises
+    ------
+    InputError
+        For a folder that does not exist or holds no ``.toml`` file.
+    """
     return tuple(path.stem for path in _toml_files(_MODELS if folder is None else Path(folder)))
 
 

@@ -83,7 +83,8 @@ def _record[T: Record](kind: type[T], table: object) -> T | None:
     except ValidationError as error:
         mended = copy.deepcopy(table)
         for item in error.errors(include_url=False, include_context=False):
-            if item["type"] not in ("extra_forbidden", "missing") or not isinstance(table, dict):
+            mendable = ("extra_forbidden", "missing", "string_too_short")
+            if item["type"] not in mendable or not isinstance(table, dict):
                 return None
             *path, key = item["loc"]
             holder: Any = mended

@@ -51,7 +51,7 @@ class Compiled:
         """Return the draws, without warm-up."""
         import nutpie
 
-        result: xr.DataTree = nutpie.sample(
+        running = nutpie.sample(
             self._compiled,
             draws=draws,
             tune=tune,
@@ -60,7 +60,14 @@ class Compiled:
             target_accept=target_accept,
             progress_bar=progress,
             save_warmup=False,
+            blocking=False,
         )
+        try:
+            result: xr.DataTree = running.wait()
+        except BaseException:
+            # left to itself, nutpie takes an interrupt for a wish to have fewer draws
+            running.cancel()
+            raise
         return result
 
 

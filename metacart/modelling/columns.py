@@ -164,14 +164,15 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
         ]
     if faults:
         raise InputError(faults)
-    for position in np.flatnonzero(~((lower <= ratio) & (ratio <= upper) & (lower < upper))):
-        faults.append(
-            Fault(
-                f"{row_name(evidence, position)}, columns 'ratio', 'lower', 'upper'",
-                f"{ratio[position]:g} ({lower[position]:g} to {upper[position]:g})",
-                "an interval that contains its ratio",
-            )
+    outside = ~((lower <= ratio) & (ratio <= upper) & (lower < upper))
+    faults += [
+        Fault(
+            f"{row_name(evidence, position)}, columns 'ratio', 'lower', 'upper'",
+            f"{ratio[position]:g} ({lower[position]:g} to {upper[position]:g})",
+            "an interval that contains its ratio",
         )
+        for position in np.flatnonzero(outside)
+    ]
     if faults:
         raise InputError(faults)
     intervals = list(zip(ratio, lower, upper, level, strict=True))

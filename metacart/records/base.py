@@ -97,7 +97,8 @@ _KINDS = {
 
 def _faults(record: type[BaseModel], error: ValidationError) -> list[Fault]:
     faults = []
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for item in found:
         location = tuple(part for part in item["loc"] if part != "[key]")
         place, kind, context = place_of(location), item["type"], item.get("ctx", {})
         value = item.get("input")
@@ -141,6 +142,13 @@ def _faults(record: type[BaseModel], error: ValidationError) -> list[Fault]:
                 )
             else:
                 faults.append(Fault(place, str(reason)))
+        elif kind == "too_short" and any(
+            other["loc"][: len(item["loc"])] == item["loc"] for other in found if other is not item
+        ):
+            continue  # its entries are there, and have faults of their own
+        elif kind in ("string_too_short", "too_short"):
+            what = "text" if kind == "string_too_short" else "one entry or more"
+            faults.append(Fault(place, "nothing stands here", what))
         elif kind in _KINDS:
             faults.append(Fault(place, f"{_shown(value)} is {_kind_of(value)}", _KINDS[kind]))
         else:

@@ -101,8 +101,8 @@ def _studies(
             {
                 "row": "study",
                 "study": str(record["study"]),
-                "label": str(record.get("label") or record["study"]),
-                "arm_label": str(record.get("arm_label") or ""),
+                "label": _text(record.get("label")) or str(record["study"]),
+                "arm_label": _text(record.get("arm_label")),
                 "subgroup": level_text(record[moderator.name]) if moderator else "",
                 "year": record.get("year", np.nan),
                 "events": record.get("events", np.nan),
@@ -112,6 +112,10 @@ def _studies(
             }
         )
     return rows
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame) -> str:
