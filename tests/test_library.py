@@ -336,7 +336,7 @@ def test_a_missing_table_hides_no_other_fault(lost: str, write: Write, study_dat
         ({"arms": []}, "arms: "),
         ({"findings": 3}, "findings: 3 is a whole number; allowed: a list"),
         ({"arms": [3]}, "arms[0]: 3 is a whole number; allowed: a table"),
-        ({"conduct": {"study_design": ""}}, "conduct.study_design: ''; allowed: "),
+        ({"conduct": {"study_design": ""}}, "conduct.study_design: nothing stands here; allowed: text"),
     ],
 )
 def test_wrong_shapes_are_faults_too(
