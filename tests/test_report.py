@@ -368,8 +368,8 @@ def test_unanswerable_question_says_why_and_pools_nothing(
     text = Page(result.page).section("no_murine")
     assert "Not answerable from these three papers." in text
     assert "No arm that passes its rules is murine." in text
-    assert "What is murine was left out by a rule (Poe 2022, picked: 1/3)" in text
-    assert "6/10 (60 %) humanized Used" in text
+    assert "The murine findings were left out by a rule (Poe 2022, picked: 1/3)" in text
+    assert "6/10 (60 %) humanized Passes the rules." in text
     assert "1/3 (33 %) murine Left out. Patients selected: by chance" in text
     for word in ("P(", "95 % interval", "better is", "average study population"):
         assert word not in text

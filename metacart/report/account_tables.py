@@ -107,7 +107,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
         value = str(row["value"])
         if finding.count is not None:
             value += f" ({percent(finding.count.events / finding.count.total)} %)"
-        kept = "Used" if row["used"] else f"Left out. {_reader_rule(str(row['rule']))}"
+        kept = "Passes the rules." if row["used"] else f"Left out. {_reader_rule(str(row['rule']))}"
         why = Markup("{}<small>{}</small>").format(kept, finding.at)
         own = [level_cell(level) for level in levels.values()]
         cells = (study_cell(study), arm.label or arm.id, when_cell(row), value, *own, why)
@@ -120,7 +120,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
             Column("Patients, time"),
             Column("Reported", "number"),
             *(Column(capital(column_words(name))) for name in question.spec.moderators),
-            Column("Used or left out, and place in the paper", "text"),
+            Column("Which rule decided, and place in the paper", "text"),
         ],
         body,
     )
@@ -139,7 +139,7 @@ def left_out_levels(question: Question, studies: Studies) -> list[str]:
                     for row, study, arm, _, _ in having
                 )
                 sentences.append(
-                    f"What is {level_cell(level)} was left out by a rule ({listed}); "
+                    f"The {level_cell(level)} findings were left out by a rule ({listed}); "
                     "the table says why."
                 )
     return sentences

@@ -48,9 +48,11 @@ def study_cell(study: Study) -> Markup:
 
 def when_cell(row: dict[Any, Any]) -> str:
     """Return which patients were counted, and when."""
-    patients = POPULATIONS.get(str(row["population"]), str(row["population"]))
-    timepoint = row["timepoint"]
-    return f"{patients}, {timepoint}" if isinstance(timepoint, str) else patients
+    parts = [POPULATIONS.get(str(row["population"]), str(row["population"]))]
+    if isinstance(row["timepoint"], str):
+        parts.append(row["timepoint"])
+    # two lines at most
+    return ", ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def level_cell(value: Any) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from metacart.evidence.collection import Studies
 from metacart.report.cells import links_of
 from metacart.report.section import Section
@@ -33,7 +35,14 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["capital"] = capital
+    environment.filters["tied"] = _tied
     return environment.get_template("page.html")
+
+
+def _tied(text: str) -> Markup:
+    """Return text in which CAR-T is not broken at its hyphen."""
+    parts = [Markup.escape(part) for part in str(text).split("CAR-T")]
+    return Markup('<span class="tied">CAR-T</span>').join(parts)
 
 
 def render(sections: Sequence[Section], studies: Studies, *, seed: int, command: str) -> str:

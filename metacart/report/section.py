@@ -243,7 +243,8 @@ def _predictive_words(checks: pd.DataFrame, labels: Mapping[str, str]) -> str:
         "and set beside what was reported. "
     )
     if not surprising:
-        return basis + f"None of the {len(checks)} checks is surprising."
+        none = f"None of the {len(checks)} checks is" if len(checks) > 1 else "The one check is not"
+        return f"{basis}{none} surprising."
     names = join(checks_of.check_name(row, labels) for row in surprising)
     some = "One check is" if len(surprising) == 1 else f"{len(surprising)} checks are"
     return (
