@@ -1,4 +1,7 @@
-"""How long loading and checking the bundled studies takes: ``uv run python benchmarks/loading.py``."""
+"""How long loading and checking the bundled studies takes.
+
+Run with ``uv run python benchmarks/loading.py``.
+"""
 
 from __future__ import annotations
 
