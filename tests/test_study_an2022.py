@@ -196,6 +196,12 @@ def test_the_product_is_human_after_murine_and_not_the_same(study: Study) -> Non
     assert (arm.age.median, arm.age.lower, arm.age.upper) == (20, 4, 49)  # Table 1
 
 
+def test_labels_name_the_binder_and_not_the_antigen(study: Study) -> None:
+    # "human CD19" would read as the antigen.
+    for arm in study.arms:
+        assert f"{arm.scfv}-scFv CD19" in (arm.label or "")
+
+
 def test_no_patient_of_the_trial_can_count_twice(study: Study) -> None:
     for arm in study.arms:
         secondary = arm.id != "hcd19"

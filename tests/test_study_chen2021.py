@@ -60,6 +60,7 @@ def log_log_interval(alive: int, total: int) -> tuple[float, float]:
         ("first", "complete_remission", "infused", (25, 28)),
         ("first", "mrd_negative_remission", "evaluable", (20, 27)),
         ("first", "mrd_negative_remission", "infused", (20, 28)),
+        ("first", "mrd_negative_remission", "responders", (20, 25)),  # of the 25 in remission
         ("second", "complete_remission", "infused", (3, 7)),
         ("second", "mrd_negative_remission", "infused", (3, 7)),
         ("second", "relapse", "responders", (3, 3)),  # Survival Outcome; Figure 1B
@@ -102,6 +103,34 @@ def test_crs_grades(study: Study) -> None:
     bands = grade_bands(second.grades or {})
     assert [band for band in bands if band[2]] == [(1, 2, 7)]
     assert sum(band[2] for band in bands) == 7
+
+
+def test_gvhd_grades(study: Study) -> None:
+    # Engraftment and GVHD: grade 1-2 in one, 3-4 in two of the 10.
+    grades = one(study, "cart_hsct", "gvhd", "grades")
+    assert grade_bands(grades.grades or {}) == [(0, 0, 7), (1, 2, 1), (3, 4, 2), (5, 5, 0)]
+    assert counts(study, "cart_hsct", "gvhd") == (3, 10)
+    of_gvhd = [finding.definition for finding in study.findings if finding.outcome == "gvhd"]
+    assert len(of_gvhd) == 3
+    assert all("after the transplant" in (definition or "") for definition in of_gvhd)
+
+
+# CAR-T Cell Toxicities: onset of CRS; Engraftment and GVHD; Survival Outcome: second relapse.
+@pytest.mark.parametrize(
+    ("arm", "outcome", "expected"),
+    [
+        ("first", "crs", (6, 1, 20)),
+        ("cart_hsct", "gvhd", (40, 26, 45)),
+        ("second", "relapse", (92, 38, 120)),
+    ],
+)
+def test_times_with_their_ranges(
+    study: Study, arm: str, outcome: str, expected: tuple[int, int, int]
+) -> None:
+    quantile = one(study, arm, outcome, "quantile").quantile
+    assert quantile is not None
+    assert (quantile.estimate, quantile.lower, quantile.upper) == expected
+    assert (quantile.probability, quantile.interval, quantile.unit) == (0.5, "range", "day")
 
 
 def test_both_readings_of_severe_toxicity_are_kept(study: Study) -> None:
@@ -156,6 +185,29 @@ def test_hazard_ratios(
     # The limits are printed to 0.001, which is 1.6 % of the smallest of them.
     symmetric = abs(math.log(middle / finding.ratio.estimate)) < 0.016
     assert symmetric == (finding.misprint is None)
+
+
+def test_no_single_correction_of_the_odd_ratio_gives_its_p(study: Study) -> None:
+    # Survival Outcome: 6.055 (1.624-18.933), p = 0.004.
+    ratio = one(study, "first", "overall_survival", "ratio", exposure="marrow_blasts").ratio
+    assert ratio is not None
+    estimate, lower, upper = (math.log(x) for x in (ratio.estimate, ratio.lower, ratio.upper))
+    corrected = [  # estimate and standard error when the estimate, lower or upper limit is wrong
+        ((lower + upper) / 2, (upper - lower) / (2 * 1.959964)),
+        (estimate, (upper - estimate) / 1.959964),
+        (estimate, (estimate - lower) / 1.959964),
+    ]
+    p = [round(math.erfc(middle / error / math.sqrt(2)), 3) for middle, error in corrected]
+    assert p == [0.006, 0.002, 0.007]
+    assert ratio.p is not None
+    assert float(ratio.p) not in p
+
+
+def test_ratios_of_transplant_say_that_their_reference_group_is_inferred(study: Study) -> None:
+    # Table 3 was not seen; the 14/15 of the contrast is printed (Discussion).
+    ratios = [f for f in study.findings if f.exposure == "hsct" and f.ratio]
+    assert [f.outcome for f in ratios] == ["overall_survival", "relapse"]
+    assert all("reference group is inferred" in (f.note or "") for f in ratios)
 
 
 def test_every_comparison_with_transplant_is_time_fixed(study: Study) -> None:
@@ -261,6 +313,38 @@ def test_printed_lfs_of_the_transplanted_counts_relapse_alone(study: Study) -> N
     assert curve.estimate is not None
     assert curve.estimate > overall.estimate
     assert not [f for f in study.findings if f.outcome == "event_free_survival"]
+
+
+def test_seven_relapses_of_cart1_fit_no_median_of_149(study: Study) -> None:
+    # Discussion: 14 of 15 without transplant relapsed, the seven of CART2 among them.
+    relapses, total = 14 - 7, study.arm("cart1").patients.responders
+    assert total == 8
+    for relapsed_before in range(relapses + 1):  # the eighth patient is censored after so many
+        share, reached = 1.0, []
+        for n in range(1, relapses + 1):
+            share *= 1 - 1 / (total - (n - 1) - (n > relapsed_before))
+            reached += [n] if share <= 0.5 else []
+        assert reached[0] == 4  # the median of the seven times too
+    (entry,) = (d for d in study.discrepancies if d.printed.startswith("CART1: median LFS"))
+    assert "Seven do not" in entry.why
+    # Six relapses do: median of the curve 35, of the times 149, and 2 of 6 beyond a year.
+    days = (30, 33, 35, 263, 400, 449)
+    of_the_curve = one(study, "cart1", "relapse", "quantile").quantile
+    assert of_the_curve is not None
+    assert of_the_curve.estimate == days[2]
+    aside = [f.quantile for f in study.findings if f.arm == "cart1" and f.set_aside and f.quantile]
+    assert [quantile.estimate for quantile in aside] == [(days[2] + days[3]) / 2]
+    curve = one(study, "cart1", "relapse", "survival", timepoint="month 12").survival
+    assert curve is not None
+    assert curve.estimate == round(sum(day > 365 for day in days) / len(days), 3)
+    assert log_log_interval(2, 6) == pytest.approx((curve.lower, curve.upper), abs=0.0005)
+
+
+def test_survival_of_cart2_names_its_inferred_origin(study: Study) -> None:
+    # Methods: from infusion, without saying which.
+    survival = [f for f in study.findings if (f.arm, f.outcome) == ("cart2", "overall_survival")]
+    assert len(survival) == 3
+    assert all("inferred" in (f.definition or "") for f in survival)
 
 
 def test_follow_up_is_an_interval(study: Study) -> None:

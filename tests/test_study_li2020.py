@@ -46,6 +46,7 @@ def odds_ratio(exposed: tuple[int, int], unexposed: tuple[int, int]) -> tuple[fl
     [
         ("all", "complete_remission", "infused", (36, 39)),  # Results, Treatment response
         ("all", "mrd_negative_remission", "infused", (30, 39)),  # 76.9 %
+        ("all", "mrd_negative_remission", "responders", (30, 36)),  # 30 and 6 with MRD
         ("cd19", "complete_remission", "infused", (24, 25)),  # Table 2
         ("cd19_cd22", "complete_remission", "infused", (12, 14)),  # Table 2
         ("all", "severe_crs", "infused", (15, 39)),  # 38.5 %; Table 6
@@ -90,6 +91,10 @@ def test_grades(study: Study) -> None:
         0, 2, 3, 7, 27, 0,
     ]  # fmt: skip
     assert cytopenia.grading == "CTCAE"
+    # Table 8: GVHD of grades I, II and IV in 11 of 17, by the NIH consensus (Methods, Follow-up).
+    gvhd = one(study, "hsct", "gvhd", "grades")
+    assert [patients for _, _, patients in grade_bands(gvhd.grades or {})] == [6, 2, 5, 0, 4, 0]
+    assert "NIH" in gvhd.at
 
 
 def test_severe_neurotoxicity_is_missing_and_not_zero(study: Study) -> None:
@@ -167,6 +172,15 @@ def test_transplant(
     ratios = [finding.ratio for finding in used if finding.ratio]
     assert [(r.estimate, r.lower, r.upper, r.p, r.adjusted_for) for r in ratios] == expected
     assert {finding.time_handling for finding in used} == {"time-fixed"}
+
+
+def test_transplant_ratios_name_who_was_not_transplanted(study: Study) -> None:
+    # Methods, Subsequent therapy: 19 in remission, 8 of them re-infused, and 3 without.
+    used = [f for f in study.findings if f.exposure == "hsct" and f.set_aside is None]
+    assert len(used) == 3
+    for finding in used:
+        assert "3 never in remission" in (finding.note or "")
+        assert "8 re-infused" in (finding.note or "")
 
 
 def test_multivariate_overall_survival_is_the_univariate_ratio(study: Study) -> None:

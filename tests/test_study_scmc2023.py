@@ -19,6 +19,7 @@ COUNTS = [
     ("cart2", "corticosteroids", "infused", None, 0, 5),
     # Abstract; Fig. 1B; Discussion
     ("cart2", "hsct", "responders", LAST, 3, 5),
+    ("cart2", "hsct", "infused", LAST, 3, 5),
     ("cart2", "relapse", "responders", LAST, 1, 5),
     ("cart2", "cd19_negative_relapse", "responders", LAST, 0, 5),
     ("cart2", "death", "infused", LAST, 1, 5),
