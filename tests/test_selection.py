@@ -322,7 +322,7 @@ def test_an_arm_gives_way_to_the_one_that_has_its_patients(study: Callable[..., 
     both = [study(count(36, 39), part, arms=arms)]
     assert rules(both, cr()) == [
         "used",
-        'its patients are among car (admit = ["doe2020/part"] lets it in)',
+        "its patients are among those of 'car' (admit = [\"doe2020/part\"] lets it in)",
     ]
     assert rules(both, cr(admit=["doe2020/part"])) == ["used", "used; admitted by name"]
     # the whole does not answer the question: its part does
@@ -356,7 +356,7 @@ def test_arms_share_patients_across_studies(study: Callable[..., Study]) -> None
         study(count(30, 37), id="roe2021"),
     ]
     assert rules(studies, cr()) == [
-        'its patients are among roe2021/car (admit = ["doe2020/car"] lets it in)',
+        "its patients are among those of 'roe2021/car' (admit = [\"doe2020/car\"] lets it in)",
         "used",
     ]
     assert rules(studies[:1], cr()) == ["used"]

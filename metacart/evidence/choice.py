@@ -245,8 +245,8 @@ def _arms(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
     for each in rows:
         if not each.step and not stays(each.key):
             others = [other for other in sorted(sharing[each.key]) if stays(other)]
-            names = ", ".join(other.removeprefix(f"{each.study.id}/") for other in others)
-            rule = f'its patients are among {names} (admit = ["{each.key}"] lets it in)'
+            names = ", ".join(f"'{other.removeprefix(f'{each.study.id}/')}'" for other in others)
+            rule = f'its patients are among those of {names} (admit = ["{each.key}"] lets it in)'
             each.leave_out("shared patients", rule)
 
 

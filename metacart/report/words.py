@@ -52,7 +52,7 @@ _REACHES = {
 }
 _EVENTS = {
     "overall_survival": "death",
-    "event_free_survival": "relapse or death",
+    "event_free_survival": "an event (relapse, death or, where counted, no remission)",
     "relapse": "relapse",
     "death": "death",
 }
