@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 # MCSE as a share of the posterior SD: for means, and for the 2.5 and 97.5 % quantiles
 MEAN_SHARE, TAIL_SHARE, R_HAT = 0.02, 0.05, 1.01
+TARGETS = (0.95, 0.99, 0.999)
 
 
 class Compiled:
@@ -81,10 +82,11 @@ def sample(
     progress: bool,
     reported: Callable[[xr.Dataset], xr.Dataset],
 ) -> tuple[xr.DataTree, str]:
-    """Sample a model; what fails the gate is run once more, longer and with smaller steps.
+    """Sample a model; what fails the gate is run again, longer and with smaller steps.
 
-    The second run is as much longer as the Monte Carlo error asks for, up to thirty-two times, and
-    thinned to twice the draws that were asked for: a skewed tail needs more than others.
+    The target acceptance goes from 0.95 to 0.99 and 0.999. A further run is as much longer as the
+    Monte Carlo error asks for, up to thirty-two times, and thinned to twice the draws that were
+    asked for: a skewed tail needs more draws than the rest.
 
     Parameters
     ----------
@@ -103,24 +105,24 @@ def sample(
         The draws, and why they must not be used: an empty string where they passed.
     """
     compiled = Compiled(model)
-    result = compiled.sample(
-        draws=draws, tune=tune, chains=chains, seed=seed, target_accept=0.95, progress=progress
-    )
-    verdict = _gate(result, reported)
-    if verdict.failure:
-        longer = 2 * int(np.clip(np.ceil(2.0 * verdict.shortfall**2), 1, 16))
-        _log.info("sampled again %d times as long: %s", longer, verdict.failure)
+    longer = 1
+    for attempt, target in enumerate(TARGETS):
         result = compiled.sample(
             draws=longer * draws,
-            tune=2 * tune,
+            tune=(attempt + 1) * tune,
             chains=chains,
-            seed=seed + 1,
-            target_accept=0.99,
+            seed=seed + attempt,
+            target_accept=target,
             progress=progress,
         )
         divergences = int(result["sample_stats"]["diverging"].sum())
-        result = result.isel(draw=slice(None, None, longer // 2))
-        verdict = _gate(result, reported, divergences)
+        result = result.isel(draw=slice(None, None, max(1, longer // 2)))
+        verdict = convergence(reported(result["posterior"].to_dataset()), divergences=divergences)
+        if not verdict.failure:
+            break
+        _log.info("attempt %d, %d times as long: %s", attempt + 1, longer, verdict.failure)
+        more = 1.0 if verdict.shortfall <= 1 else 2.0 * verdict.shortfall**2
+        longer = min(2 * int(np.ceil(longer * more / 2)), 32)
     return result, verdict.failure
 
 
@@ -129,16 +131,6 @@ class Verdict(NamedTuple):
 
     failure: str
     shortfall: float
-
-
-def _gate(
-    result: xr.DataTree,
-    reported: Callable[[xr.Dataset], xr.Dataset],
-    divergences: int | None = None,
-) -> Verdict:
-    if divergences is None:
-        divergences = int(result["sample_stats"]["diverging"].sum())
-    return convergence(reported(result["posterior"].to_dataset()), divergences=divergences)
 
 
 def convergence(reported: xr.Dataset, *, divergences: int) -> Verdict:
