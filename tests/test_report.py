@@ -17,7 +17,7 @@ from metacart.evidence.library import BUNDLED, list_models, load_model, load_stu
 from metacart.inference import fit as fit_room
 from metacart.inference.storage import load_fit
 from metacart.records.spec import ModelSpec
-from metacart.report import build, words
+from metacart.report import DEFAULT_SEED, build, words
 from metacart.report.build import Report, report
 from metacart.report.files import check_out, staged
 from metacart.report.questions import ask
@@ -595,10 +595,10 @@ def test_every_shipped_question_can_be_asked() -> None:
     assert [question.spec.name for question in questions] == list(list_models())
 
 
-def test_seed_is_drawn_and_printed(write_page: Callable[..., Report]) -> None:
-    first, second = (write_page(NO_MURINE, seed=None) for _ in range(2))
-    assert first.seed != second.seed
-    assert f"seed={second.seed}" in Page(second.page).text
+def test_the_default_seed_is_that_of_the_shell_and_printed(folder: Path, tmp_path: Path) -> None:
+    written = report(NO_MURINE, out=tmp_path / "out", studies=load_studies(folder))
+    assert written.seed == DEFAULT_SEED
+    assert f"seed={DEFAULT_SEED}" in Page(written.page).text
 
 
 def test_progress_is_quiet_unless_asked_for(
