@@ -1,6 +1,11 @@
 """The page: what it says, what it never says, and what it leaves alone."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from html.parser import HTMLParser
@@ -445,15 +450,31 @@ def test_other_files_of_the_folder_stay(write_page: Callable[..., Report], tmp_p
     (out / "notes.txt").write_text("mine")
     (out / "severe" / "mine.csv").write_text("mine")
     (out / "index.html").write_text("an old page")
-    write_page(SEVERE, NO_MURINE)
-    write_page(TRANSPLANT)
+    write_page(NO_MURINE)
+    write_page(NO_MURINE, SEVERE)
     assert (out / "notes.txt").read_text() == "mine"
     assert (out / "severe" / "mine.csv").read_text() == "mine"
-    # what the first report wrote and the second no longer has
-    assert not (out / "severe" / "fit.nc").exists()
-    assert not (out / "no_murine").exists()
-    assert (out / "os" / "fit.nc").exists()
-    assert 'id="severe"' not in (out / "index.html").read_text(encoding="utf-8")
+    assert (out / "severe" / "fit.nc").exists()
+    assert 'id="severe"' in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_report_of_other_questions_is_not_lost(
+    write_page: Callable[..., Report], quick: Quick, tmp_path: Path
+) -> None:
+    write_page(SEVERE, NO_MURINE)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    fitted = len(quick.calls)
+    with pytest.raises(InputError) as caught:
+        write_page(SEVERE, TRANSPLANT)
+    (fault,) = caught.value.faults
+    assert "other questions too: no_murine" in fault.found
+    assert "report-2" in fault.attempt
+    assert len(quick.calls) == fitted
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    # what is no longer there cannot be lost
+    for path in (tmp_path / "report" / "no_murine").iterdir():
+        path.unlink()
+    write_page(SEVERE)
 
 
 def test_file_of_an_old_report_that_somebody_changed_stays(tmp_path: Path) -> None:
@@ -554,6 +575,88 @@ def test_out_in_whose_way_a_file_stands(tmp_path: Path) -> None:
         "'index.html' is a folder there",
         "'severe' is a file there",
     ]
+
+
+def test_link_to_another_file_system_is_written(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one file system only")
+    with tempfile.TemporaryDirectory(dir=shared) as elsewhere:
+        whole, part = tmp_path / "whole", tmp_path / "part"
+        whole.symlink_to(Path(elsewhere) / "new")
+        part.mkdir()
+        (part / "severe").symlink_to(elsewhere)
+        for out in (whole, part):
+            check_out(out, ["severe"])
+            with staged(out) as folder:
+                (folder / "severe").mkdir()
+                (folder / "severe" / "fit.nc").write_text("fit")
+                (folder / "index.html").write_text("page")
+            assert (out / "severe" / "fit.nc").read_text() == "fit"
+            assert sorted(path.name for path in out.iterdir()) == [
+                "files.json",
+                "index.html",
+                "severe",
+            ]
+        assert sorted(path.name for path in Path(elsewhere).iterdir()) == ["fit.nc", "new"]
+
+
+def test_link_that_leads_nowhere_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "severe").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match="'severe' is a broken link there"):
+        check_out(tmp_path, ["severe"])
+
+
+_WITHOUT_PRIVILEGES = """
+import sys
+from pathlib import Path
+from metacart.errors import InputError
+from metacart.report.files import check_out, staged
+out = Path(sys.argv[1])
+try:
+    check_out(out, ["severe"])
+except InputError as error:
+    sys.exit(str(error))
+with staged(out) as folder:
+    (folder / "index.html").write_text("page")
+"""
+
+
+def _as_anybody(out: Path) -> subprocess.CompletedProcess[str]:
+    """Stage a page with the rights of the files alone: root may write anywhere."""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    command = [sys.executable, "-c", _WITHOUT_PRIVILEGES, str(out)]
+    return subprocess.run(
+        [*(drop if os.geteuid() == 0 else []), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or (os.geteuid() == 0 and shutil.which("setpriv") is None),
+    reason="cannot give up the rights of root",
+)
+def test_what_counts_is_the_folder_not_the_one_above(tmp_path: Path) -> None:
+    out = tmp_path / "above" / "out"
+    (out / "severe").mkdir(parents=True)
+    try:
+        out.parent.chmod(0o555)
+        done = _as_anybody(out)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (out / "index.html").read_text() == "page"
+        fresh = out.parent / "new"
+        refused = _as_anybody(fresh)
+        assert refused.returncode == 1
+        assert f"'{out.parent}' cannot be written to: Permission denied" in refused.stderr
+        (out / "severe").chmod(0o555)
+        refused = _as_anybody(out)
+        assert refused.returncode == 1
+        assert f"'{out / 'severe'}' cannot be written to" in refused.stderr
+    finally:
+        out.parent.chmod(0o755)
+        (out / "severe").chmod(0o755)
 
 
 # --- the rest -----------------------------------------------------------------------------------
