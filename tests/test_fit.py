@@ -280,16 +280,16 @@ def test_the_naive_answer_is_that_of_the_normal_model(transplant):
 def test_naive_and_adjusted_stand_side_by_side(transplant):
     table = mc.summarize(transplant).set_index("estimand")
     naive = table.loc["median study (naive)", "median"]
-    adjusted = table.loc["median study (bias-adjusted)", "median"]
+    adjusted = table.loc["median study (immortal-time-adjusted)", "median"]
     assert naive < adjusted
     assert (
         table.loc["P(median study < 1) (naive)", "median"]
-        > table.loc["P(median study < 1) (bias-adjusted)", "median"]
+        > table.loc["P(median study < 1) (immortal-time-adjusted)", "median"]
     )
     assert "population average (naive)" not in table.index
     labels = mc.forest_table(transplant)["label"].tolist()
     assert "median study (naive)" in labels
-    assert "median study (bias-adjusted)" in labels
+    assert "median study (immortal-time-adjusted)" in labels
 
 
 def test_a_study_that_handles_time_informs_the_bias():

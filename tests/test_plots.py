@@ -340,7 +340,7 @@ def test_naive_and_adjusted_stand_side_by_side(hsct_fit: xr.DataTree) -> None:
     pc = plot_forest(hsct_fit)
     assert list(diamonds(pc)) == [
         "summary:median study (naive)",
-        "summary:median study (bias-adjusted)",
+        "summary:median study (immortal-time-adjusted)",
     ]
     naive, adjusted = (middle for _, middle, _ in diamonds(pc).values())
     assert adjusted > naive  # the bias made transplant look better

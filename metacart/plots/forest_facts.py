@@ -231,7 +231,7 @@ def _transplant(fit: xr.DataTree) -> str:
         if subtracted(fit)
         else "estimated from studies that handled the time before transplant and those that did not"
     )
-    text = f"Bias-adjusted: less the bias of immortal time, {source}."
+    text = f"Immortal-time-adjusted: less the bias of immortal time, {source}."
     return (
         f"{text} The model's estimates of studies are naive." if "naive" in fit.children else text
     )

@@ -16,6 +16,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, stretch, words
 from metacart.plots.measure import COLOURS, LINE, MARGIN, SIZE, SMALL, SMALL_LINE, style, wrap
 from metacart.records.priors import parse_prior
+from metacart.results.numbers import share_of_prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -310,8 +311,8 @@ def _dress(
 
 def _share(item: _Quantity) -> float:
     """Return the width of the posterior's interval as a share of the prior's."""
-    posterior, prior = (_tails(item, group) for group in ("posterior", "prior"))
-    return float((posterior[2] - posterior[0]) / (prior[2] - prior[0]))
+    stated = None if item.prior is None else parse_prior(item.prior)
+    return share_of_prior(item.draws["posterior"], item.draws["prior"] if stated is None else stated)
 
 
 def _notes(fit: xr.DataTree, width: float) -> list[tuple[str, str]]:

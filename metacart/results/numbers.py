@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["describe", "probability"]
+from metacart.records.priors import Prior
+
+__all__ = ["describe", "limit_errors", "probability", "share_of_prior"]
 
 Array = NDArray[np.float64]
 
@@ -34,6 +36,39 @@ def describe(draws: Array) -> dict[str, float]:
     }
 
 
+def limit_errors(draws: Array) -> dict[str, float]:
+    """Return the Monte Carlo standard errors of the two limits of the interval.
+
+    Parameters
+    ----------
+    draws : array (chain, draw)
+
+    Returns
+    -------
+    dict
+        ``mcse_lower`` and ``mcse_upper``.
+    """
+    return {
+        name: _error(draws, method="quantile", prob=prob)
+        for name, prob in (("mcse_lower", 0.025), ("mcse_upper", 0.975))
+    }
+
+
+def share_of_prior(posterior: Array, prior: Prior | Array) -> float:
+    """Return the width of the posterior's 95 % interval as a share of the prior's.
+
+    Parameters
+    ----------
+    posterior : array
+        Draws, of any shape.
+    prior : Prior or array
+        Its formula where that is known, else draws of it.
+    """
+    ends = [0.025, 0.975]
+    limits = prior.quantile(ends) if isinstance(prior, Prior) else np.quantile(prior, ends)
+    return float(np.ptp(np.quantile(posterior, ends)) / np.ptp(limits))
+
+
 def probability(events: NDArray[np.bool_]) -> dict[str, float]:
     """Return a posterior probability with its Monte Carlo standard error; it has no interval."""
     share = events.astype(np.float64)
@@ -45,10 +80,10 @@ def probability(events: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
-def _error(draws: Array, *, method: str) -> float:
+def _error(draws: Array, *, method: str, **options: float) -> float:
     import arviz as az
 
     if np.ptp(draws) == 0.0:
         return 0.0
-    error: Any = az.mcse(draws, method=method)
+    error: Any = az.mcse(draws, method=method, **options)
     return float(error)

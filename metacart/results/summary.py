@@ -13,7 +13,7 @@ from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import level_text
 from metacart.results.direction import better_of
-from metacart.results.numbers import describe, probability
+from metacart.results.numbers import describe, limit_errors, probability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def views_of(fit: xr.DataTree) -> dict[str, str]:
     adjusted for immortal time. Every other question has one, without words.
     """
     if "naive" in fit.children:
-        return {"naive": "naive", "posterior": "bias-adjusted"}
+        return {"naive": "naive", "posterior": "immortal-time-adjusted"}
     return {"posterior": ""}
 
 
@@ -62,11 +62,12 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     -------
     DataFrame
         Columns ``estimand``, ``at``, ``median``, ``lower``, ``upper`` (the 95 % equal-tailed
-        interval) and ``mcse`` (Monte Carlo standard error of the median, or of a probability).
+        interval), ``mcse`` (Monte Carlo standard error of the median, or of a probability),
+        ``mcse_lower`` and ``mcse_upper`` (of the limits).
         Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
         then P(beyond threshold), a probability in the column ``median``, for each threshold of
         the spec; then ``tau`` and ``beta`` on the model scale. The words ``naive`` and
-        ``bias-adjusted`` tell the two readings of a transplant question apart.
+        ``immortal-time-adjusted`` tell the two readings of a transplant question apart.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
         suffix = f" ({words})" if words else ""
         estimands = estimand_draws(fit, at=at, group=group)
         rows += [
-            {"estimand": name + suffix, "at": where, **describe(draws)}
+            {"estimand": name + suffix, "at": where, **_described(draws)}
             for name, draws in estimands.items()
         ]
         for threshold in spec.thresholds:
@@ -109,7 +110,12 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
                 for name, draws in estimands.items()
             ]
     rows += _parameters(fit)
-    return pd.DataFrame(rows, columns=["estimand", "at", "median", "lower", "upper", "mcse"])
+    columns = "estimand at median lower upper mcse mcse_lower mcse_upper"
+    return pd.DataFrame(rows, columns=pd.Index(columns.split()))
+
+
+def _described(draws: Array) -> dict[str, float]:
+    return describe(draws) | limit_errors(draws)
 
 
 def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
@@ -117,10 +123,10 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if "tau" in posterior:
         tau = posterior["tau"].transpose("chain", "draw").to_numpy()
-        rows.append({"estimand": "tau", "at": "", **describe(tau)})
+        rows.append({"estimand": "tau", "at": "", **_described(tau)})
         if spec.random_effects == "student_t" and spec.nu > 2:
             spread = tau * np.sqrt(spec.nu / (spec.nu - 2.0))
-            rows.append({"estimand": "SD of study effects", "at": "", **describe(spread)})
+            rows.append({"estimand": "SD of study effects", "at": "", **_described(spread)})
     if "beta" in posterior:
         beta = posterior["beta"].transpose("coefficient", "chain", "draw")
         references = {
@@ -133,7 +139,7 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
             {
                 "estimand": f"beta {name}",
                 "at": f"against {references[name]}" if name in references else "per unit, as given",
-                **describe(draws),
+                **_described(draws),
             }
             for name, draws in zip(
                 beta["coefficient"].to_numpy().tolist(), beta.to_numpy(), strict=True
@@ -141,7 +147,7 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
         ]
     if "bias" in posterior:
         bias = posterior["bias"].transpose("chain", "draw").to_numpy()
-        rows.append({"estimand": "bias (log scale)", "at": "", **describe(bias)})
+        rows.append({"estimand": "bias (log scale)", "at": "", **_described(bias)})
     return rows
 
 
