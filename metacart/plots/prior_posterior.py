@@ -311,8 +311,8 @@ def _dress(
 
 def _share(item: _Quantity) -> float:
     """Return the width of the posterior's interval as a share of the prior's."""
-    stated = None if item.prior is None else parse_prior(item.prior)
-    return share_of_prior(item.draws["posterior"], item.draws["prior"] if stated is None else stated)
+    prior = item.draws["prior"] if item.prior is None else parse_prior(item.prior)
+    return share_of_prior(item.draws["posterior"], prior)
 
 
 def _notes(fit: xr.DataTree, width: float) -> list[tuple[str, str]]:
