@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from metacart.errors import Fault
+from metacart.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,6 +159,5 @@ def _cell(value: Any) -> str:
 
 def _clean(text: str) -> str:
     """Return text on one line, without what would steer a terminal or break its encoding."""
-    shown = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "replace").decode(encoding)
+    return printable(text).encode(encoding, "replace").decode(encoding)

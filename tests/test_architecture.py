@@ -20,6 +20,7 @@ FLOORS = {
     "records": 0,
     "errors": 0,
     "scales": 0,
+    "text": 0,
     "evidence": 1,
     "modelling": 2,
     "inference": 3,

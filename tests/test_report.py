@@ -131,6 +131,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             _hazard("a", 0.5, 0.25, 1.0, "time-fixed"),
         ],
     )
+    roe["citation"]["title"] = "Study \u202e3202 \u0007roe2021"
     poe = _study(
         "poe2022",
         2022,
@@ -255,6 +256,11 @@ def test_text_of_study_files_is_shown_and_never_run(page: Page) -> None:
     assert "<b>more" not in page.raw
     assert page.text.count(EVIL) >= 3  # a title, an arm and a place in a paper
     assert "<em>says</em> little" in page.text
+
+
+def test_nothing_steers_the_page(page: Page) -> None:
+    assert "Study \ufffd3202 \ufffdroe2021" in page.text
+    assert all(c.isprintable() or c in "\n\u00a0" for c in page.raw)
 
 
 def test_links_resolve(page: Page) -> None:

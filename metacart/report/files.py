@@ -96,12 +96,11 @@ def check_out(out: Path, folders: Sequence[str]) -> None:
         raise InputError(Fault("out", f"'{above}' is a file", "a folder", path=str(out)))
     faults = [
         Fault("out", f"'{name}' is a {found} there", "another place", path=str(out))
-        for name, found, wrong in (
-            *((name, "folder", Path.is_dir) for name in (PAGE, LISTING)),
-            *((name, "file", Path.is_file) for name in folders),
-            *((name, "broken link", _leads_nowhere) for name in folders),
+        for name, found in (
+            *((name, "folder") for name in (PAGE, LISTING) if (out / name).is_dir()),
+            *((name, "file") for name in folders if (out / name).is_file()),
+            *((name, "broken link") for name in folders if _leads_nowhere(out / name)),
         )
-        if wrong(out / name)
     ]
     inside = [folder for name in folders if (folder := out / name).is_dir()]
     for folder in dict.fromkeys((above, *inside)):

@@ -12,6 +12,7 @@ from metacart.evidence.collection import Studies
 from metacart.report.cells import links_of
 from metacart.report.section import Section
 from metacart.report.words import capital, count_of, number_word
+from metacart.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -82,4 +83,4 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
         number_word=number_word,
     )
     # a number and its sign stay on one line
-    return text.replace(" %", "\u00a0%")
+    return printable(text, keep="\n\u00a0").replace(" %", "\u00a0%")
