@@ -34,6 +34,9 @@ class Fault:
         The line in the file, counted from 1.
     severity : {"error", "warning"}
         A warning is printed and never stops anything.
+    unanswerable : bool
+        Nothing is wrong with the input, but the evidence cannot answer the question: a report says
+        so on its page, every other verb stops.
     """
 
     place: str
@@ -43,6 +46,7 @@ class Fault:
     path: str | None = None
     line: int | None = None
     severity: Literal["error", "warning"] = "error"
+    unanswerable: bool = False
 
     def at(self, path: str | None = None, line: int | None = None) -> Fault:
         """Return the same fault with its file and line."""

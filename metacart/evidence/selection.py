@@ -67,9 +67,12 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
     used = [each for each in chosen if not each.step]
     if not used:
         raise InputError(_empty(spec, chosen))
-    attributes = sorted({name for each in used for name in each.arm.attributes})
+    attributes = {name for each in used for name in each.arm.attributes}
+    # a moderator that only arms left out have is a column without values, not a missing one
+    attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
     value = COUNT_COLUMNS if used[0].finding.ratio is None else RATIO_COLUMNS
-    columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS), *attributes, *value]
+    columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS)]
+    columns += [*sorted(attributes), *value]
     return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
 
 
@@ -147,6 +150,7 @@ def _empty(spec: ModelSpec, chosen: list[Candidate]) -> Fault:
         f"no finding answers the question; {len(chosen)} left out by rule: {counts or 'none'}",
         "at least one finding",
         "account(studies, spec) names the rule for each",
+        unanswerable=True,
     )
 
 

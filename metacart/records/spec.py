@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -168,6 +170,17 @@ class ModelSpec(RootRecord):
         if faults:
             raise InputError(faults)
         return self
+
+    @cached_property
+    def path(self) -> Path | None:
+        """The file that it was read from; none for a spec made in Python."""
+        return None
+
+    def read_from(self, path: Path) -> Self:
+        """Return the same spec with the file that it was read from, which is no part of it."""
+        same = self.model_copy()
+        same.__dict__["path"] = path
+        return same
 
     @property
     def name(self) -> str:
