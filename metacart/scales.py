@@ -72,7 +72,8 @@ def _log(value: ArrayLike) -> Array:
 
 
 def _exp(value: ArrayLike) -> Array:
-    return np.exp(_as_float(value))
+    with np.errstate(over="ignore"):
+        return np.exp(_as_float(value))
 
 
 SCALES: dict[str, Scale] = {

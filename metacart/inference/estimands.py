@@ -140,9 +140,12 @@ def with_estimands(
         estimands["population average"] = draws.population_average(rows)
     # on the model scale an error is compared with an SD that means something: a rate near 0 is
     # skewed, and a ratio under Student-t effects has no variance at all
-    link = draws.scale.link
+    lowest, highest = (np.nextafter(bound, 0.5) for bound in draws.scale.bounds)
     return sampled[[name for name in names if name in sampled]].assign(
-        {name: (("chain", "draw"), link(values)) for name, values in estimands.items()}
+        {
+            name: (("chain", "draw"), draws.scale.link(np.clip(values, lowest, highest)))
+            for name, values in estimands.items()
+        }
     )
 
 

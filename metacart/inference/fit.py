@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import Fault, InputError, refuse_unknown
-from metacart.inference import nuts
 from metacart.inference.assemble import GROUPS, groups_of_fit, parameters_of
-from metacart.inference.estimands import with_estimands
+from metacart.inference.engines import METHODS, Engines
 from metacart.inference.records import identity
-from metacart.modelling.build import build_model
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.priors import resolve_priors
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
 
     from metacart.evidence.library import Studies
 
-__all__ = ["METHODS", "fit"]
-
-METHODS = ("nuts",)
+__all__ = ["fit"]
 
 
 def fit(
@@ -58,8 +54,10 @@ def fit(
         By default what ``tabulate`` selects from `studies`.
     studies : Studies, optional
         From ``load_studies``; the bundled ones by default. Not together with `evidence`.
-    method : {"nuts"}
-        NUTS through PyMC and nutpie.
+    method : {"nuts", "exact", "auto"}
+        NUTS through PyMC and nutpie; where its draws fail the gate twice, the exact engine takes
+        over. ``"exact"``: the study effects by quadrature, the rest by importance sampling.
+        ``"auto"``: exact first, NUTS where its weights cannot be trusted.
     draws, tune : int
         Draws kept and tuning steps, a chain.
     chains : int
@@ -78,8 +76,10 @@ def fit(
         ``posterior_predictive`` and ``prior_predictive`` (study effects drawn again),
         ``log_likelihood`` (``y`` given theta, ``study`` with the effect integrated out),
         ``log_prior``, ``sample_stats``, ``observed_data`` and ``constant_data`` (the design).
-        The attributes hold spec, evidence, their hashes, seed and versions; ``converged`` is 0
-        where the draws must not be used, and ``gate`` says why.
+        The attributes hold spec, evidence, their hashes, seed and versions; ``method`` is the
+        engine that drew, ``attempts`` its runs; ``converged`` is 0 where the draws must not be
+        used, and ``gate`` says why. Exact draws come with ``pareto_k``, ``importance_ess`` and
+        ``log_marginal_likelihood``.
 
     Raises
     ------
@@ -120,42 +120,44 @@ def fit(
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     design = bind(spec, evidence, likelihoods=likelihoods)
     priors = resolve_priors(spec, design, likelihood)
-    run = partial(
-        nuts.sample,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        seed=seed,
-        progress=_shows_progress() if progress is None else progress,
-        reported=partial(with_estimands, spec=spec, design=design, seed=seed),
+    itself = identity(spec, evidence)
+    engines = Engines(
+        draws, tune, chains, seed, _shows_progress() if progress is None else progress
     )
-    result, failure = run(build_model(spec, design, likelihoods=likelihoods))
-    groups = groups_of_fit(
-        spec, design, likelihood, priors, result["posterior"].to_dataset(), seed=seed
+    draw = partial(
+        engines.draw,
+        spec,
+        likelihood=likelihood,
+        priors=priors,
+        method=method,
+        likelihoods=likelihoods,
     )
+    drawn = draw(design)
+    groups = groups_of_fit(spec, design, likelihood, priors, drawn.posterior, seed=seed)
+    attempts, failure = drawn.attempts, drawn.failure
     if "biased" in design and "naive" not in groups and "bias" in priors:
         # studies that handle time inform b; beside the joint fit stands the one that ignores it
-        unbiased = design.assign(biased=0.0 * design["biased"])
-        naive, naive_failure = run(build_model(spec, unbiased, likelihoods=likelihoods))
-        groups["naive"] = parameters_of(
-            naive["posterior"].to_dataset(), spec, design, likelihood, seed=seed
-        )
-        failure = "; ".join(part for part in (failure, naive_failure) if part)
-    groups["sample_stats"] = _statistics(result["sample_stats"].to_dataset())
+        naive = draw(design.assign(biased=0.0 * design["biased"]))
+        groups["naive"] = parameters_of(naive.posterior, spec, design, likelihood, seed=seed)
+        attempts = [*attempts, *naive.attempts]
+        failure = "; ".join(part for part in (failure, naive.failure) if part)
+    groups["sample_stats"] = drawn.statistics
     tree = xr.DataTree.from_dict({name: groups[name] for name in GROUPS if name in groups})
-    tree.attrs = identity(spec, evidence) | {
+    tree.attrs = itself | {
         "seed": seed,
-        "method": method,
+        "method": drawn.method,
+        "attempts": json.dumps([attempt._asdict() for attempt in attempts]),
         "priors": json.dumps({name: str(prior) for name, prior in priors.items()}),
         "converged": int(not failure),
         "gate": failure or "passed",
     }
+    if drawn.exact is not None:
+        tree.attrs |= {
+            "pareto_k": drawn.exact.pareto_k,
+            "importance_ess": drawn.exact.importance_ess,
+            "log_marginal_likelihood": drawn.exact.log_marginal_likelihood,
+        }
     return tree
-
-
-def _statistics(statistics: xr.Dataset) -> xr.Dataset:
-    keep = ("diverging", "energy", "depth", "n_steps", "step_size")
-    return statistics[[name for name in keep if name in statistics]].drop_attrs()
 
 
 def _resolve_spec(spec: ModelSpec | str | os.PathLike[str]) -> ModelSpec:

@@ -73,12 +73,14 @@ def build_model(
     }
     with pm.Model(coords=coords) as model:
         data = {name: pm.Data(name, values, dims="finding") for name, values in arrays.items()}
-        mu = _scalar("mu", priors["mu"])
-        linear = mu + np.zeros(design.sizes["finding"])
         if design.sizes["coefficient"]:
             x = pm.Data("x", design["x"].to_numpy(), dims=("finding", "coefficient"))
             beta = _coefficients([priors[f"beta:{name}"] for name in coords["coefficient"]])
+            mu = _pooled_mean(priors["mu"], x.mean(axis=0) @ beta)
             linear = mu + (x * beta).sum(axis=-1)
+        else:
+            mu = _scalar("mu", priors["mu"])
+            linear = mu + np.zeros(design.sizes["finding"])
         if spec.random_effects != "none":
             group = pm.Data("group", design["group"].to_numpy(), dims="finding")
             tau = _scalar("tau", priors["tau"])
@@ -95,6 +97,22 @@ def _scalar(name: str, prior: Prior, **options: Any) -> Any:
 
     distribution, arguments = prior.pymc()
     return getattr(pm, distribution)(name, **arguments, **options)
+
+
+def _pooled_mean(prior: Prior, slope: Any) -> Any:
+    """Return mu, sampled as the mean at the middle of the moderators.
+
+    There the data inform it best, and a moderator far from zero, such as a year, leaves mu and
+    beta all but collinear. mu + slope, given beta, has the prior of mu moved by the slope.
+    """
+    import pymc as pm
+
+    distribution, arguments = prior.pymc()
+    location = prior.location
+    if location is None:
+        return _scalar("mu", prior)
+    moved = arguments | {location: arguments[location] + slope}
+    return pm.Deterministic("mu", getattr(pm, distribution)("centre", **moved) - slope)
 
 
 def _coefficients(priors: list[Prior]) -> Any:

@@ -203,6 +203,13 @@ class Prior:
         values = [np.float64(value) for value in self.arguments]
         return self.name, dict(zip(PRIORS[self.name].parameters, values, strict=True))
 
+    @property
+    def location(self) -> str | None:
+        """The parameter that moves the whole distribution along; none between bounds."""
+        if self.bounds != _BOUNDS["real"]:
+            return None
+        return "alpha" if self.name == "Cauchy" else "mu"
+
     def scaled(self, factor: float) -> Prior:
         """Return the prior of `factor` times the quantity; only for location-scale families."""
         scale: dict[str, tuple[int, ...]] = {

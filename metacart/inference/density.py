@@ -1,0 +1,128 @@
+"""The posterior of the parameters with the study effects integrated out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.coordinates import Coordinate
+from metacart.inference.marginal import draw_study_effects, study_log_likelihood
+from metacart.modelling.build import free_parameters
+from metacart.modelling.design import data_of
+from metacart.modelling.likelihoods import Likelihood
+from metacart.records.priors import Prior
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Marginal"]
+
+Array = NDArray[np.float64]
+
+_CHUNK = 3_000_000  # cells of draws by studies by nodes held at once
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The posterior of mu, beta, the likelihood's own parameters and tau, effects integrated out.
+
+    Attributes
+    ----------
+    spec, design, likelihood, priors
+        The analysis.
+    """
+
+    spec: ModelSpec
+    design: xr.Dataset
+    likelihood: Likelihood
+    priors: dict[str, Prior]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the coordinates but tau: mu, beta:NAME, the likelihood's own."""
+        beta = [f"beta:{name}" for name in self.design["coefficient"].to_numpy().tolist()]
+        return ["mu", *beta, *free_parameters(self.design, self.likelihood)]
+
+    @property
+    def coordinates(self) -> list[Coordinate]:
+        """The coordinate of each name."""
+        return [Coordinate(self.priors[name]) for name in self.names]
+
+    @property
+    def tau(self) -> Coordinate | None:
+        """The coordinate of tau; none without study effects."""
+        return Coordinate(self.priors["tau"]) if "tau" in self.priors else None
+
+    def parameters(self, points: Array, t: Array) -> dict[str, Array]:
+        """Return the parameters at coordinates (draws, names) and of tau (draws)."""
+        values = [each.value(points[:, i]) for i, each in enumerate(self.coordinates)]
+        sizes = self.design.sizes["coefficient"]
+        named = {"mu": values[0], "beta": np.stack(values[1 : 1 + sizes], -1)} if sizes else {}
+        named = named or {"mu": values[0]}
+        own = dict(zip(self.names[1 + sizes :], values[1 + sizes :], strict=True))
+        return named | own | ({"tau": self.tau.value(t)} if self.tau else {})
+
+    def _observed(self, named: dict[str, Array]) -> dict[str, Any]:
+        """Arguments of the quadrature at these parameters."""
+        data = data_of(self.design)
+        linear = named["mu"][:, None] + np.zeros(self.design.sizes["finding"])
+        if "beta" in named:
+            linear = linear + named["beta"] @ self.design["x"].to_numpy().T
+        own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
+        return {
+            "likelihood": self.likelihood,
+            "data": data,
+            "group": self.design["group"].to_numpy(),
+            "linear": linear + self.likelihood.shift(data, own),
+            "tau": named.get("tau", np.zeros(len(linear))),
+            "effects": self.spec.random_effects,
+            "nu": self.spec.nu,
+            "parameters": own,
+        }
+
+    def log_likelihood(self, points: Array, t: Array) -> Array:
+        """Return the log likelihood of all studies; shape (draws)."""
+        parts = []
+        for part in _chunks(len(points), 61 * self.design.sizes["finding"]):
+            observed = self._observed(self.parameters(points[part], t[part]))
+            parts.append(study_log_likelihood(**observed).sum(axis=1))
+        return np.concatenate(parts)
+
+    def log_prior(self, points: Array, t: Array) -> Array:
+        """Return the log prior density of the coordinates; shape (draws)."""
+        density = sum(each.log_density(points[:, i]) for i, each in enumerate(self.coordinates))
+        return np.asarray(density + (self.tau.log_density(t) if self.tau else 0.0))
+
+    def log_density(self, points: Array, t: Array) -> Array:
+        """Return the log of likelihood times prior in the coordinates; shape (draws)."""
+        with np.errstate(over="ignore"):
+            density = self.log_likelihood(points, t) + self.log_prior(points, t)
+        return np.where(np.isnan(density), -np.inf, density)
+
+    def draw_theta(self, named: dict[str, Array], rng: np.random.Generator) -> Array:
+        """Return draws of theta (draws, findings) given the other parameters."""
+        observed = self._observed(named)
+        group = observed["group"]
+        linear = observed["linear"] - self.likelihood.shift(
+            observed["data"], observed["parameters"]
+        )
+        if self.spec.random_effects == "none":
+            return np.asarray(linear)
+        parts = []
+        for part in _chunks(len(linear), 161 * len(group)):
+            chunk = observed | {
+                "linear": observed["linear"][part],
+                "tau": observed["tau"][part],
+                "parameters": {k: v[part] for k, v in observed["parameters"].items()},
+            }
+            parts.append(draw_study_effects(**chunk, rng=rng)[:, group])
+        return np.asarray(linear + np.concatenate(parts))
+
+
+def _chunks(length: int, width: int) -> list[slice]:
+    size = max(1, _CHUNK // width)
+    return [slice(start, start + size) for start in range(0, length, size)]

@@ -1,0 +1,154 @@
+"""Which engine draws, and which takes over where its draws do not pass the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from metacart.inference import nuts
+from metacart.inference.estimands import with_estimands
+from metacart.inference.exact import PARETO_K, Exact, draw_exact
+from metacart.inference.gate import Attempt, convergence, longer
+from metacart.modelling.build import build_model
+from metacart.modelling.likelihoods import Likelihood
+from metacart.records.priors import Prior
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["METHODS", "Drawn", "Engines"]
+
+METHODS = ("nuts", "exact", "auto")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of the parameters and how they were made.
+
+    Attributes
+    ----------
+    posterior, statistics : Dataset
+        The draws, and the engine's own account of each.
+    method : {"nuts", "exact"}
+        The engine that made them.
+    attempts : list of Attempt
+        Every run, the last one that of these draws.
+    failure : str
+        Why they must not be used; empty where they passed the gate.
+    exact : Exact or None
+        Pareto k, effective sample size and log marginal likelihood of the exact engine.
+    """
+
+    posterior: xr.Dataset
+    statistics: xr.Dataset
+    method: str
+    attempts: list[Attempt]
+    failure: str
+    exact: Exact | None = None
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines with the size of a run.
+
+    Attributes
+    ----------
+    draws, tune, chains, seed : int
+        Draws kept and tuning steps a chain, number of chains, seed.
+    progress : bool
+        Whether to show a progress bar.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    seed: int
+    progress: bool
+
+    def draw(
+        self,
+        spec: ModelSpec,
+        design: xr.Dataset,
+        likelihood: Likelihood,
+        priors: dict[str, Prior],
+        *,
+        method: str,
+        likelihoods: Mapping[str, Likelihood] | None,
+    ) -> Drawn:
+        """Draw from the posterior; what fails the gate is handed to the other engine."""
+        engines: dict[str, Callable[..., Drawn]] = {
+            "nuts": partial(self._nuts, likelihoods=likelihoods),
+            "exact": self._exact,
+        }
+        order = {"nuts": ["nuts", "exact"], "exact": ["exact"], "auto": ["exact", "nuts"]}[method]
+        runs = []
+        for name in order:
+            runs.append(engines[name](spec, design, likelihood, priors))
+            if not runs[-1].failure:
+                break
+        # where none passed, the draws that were asked for are shown with what is wrong with them
+        chosen = runs[0] if runs[-1].failure else runs[-1]
+        others = [attempt for run in runs if run is not chosen for attempt in run.attempts]
+        return Drawn(
+            chosen.posterior,
+            chosen.statistics,
+            chosen.method,
+            [*others, *chosen.attempts],
+            chosen.failure,
+            chosen.exact,
+        )
+
+    def _nuts(
+        self,
+        spec: ModelSpec,
+        design: xr.Dataset,
+        likelihood: Likelihood,
+        priors: dict[str, Prior],
+        *,
+        likelihoods: Mapping[str, Likelihood] | None,
+    ) -> Drawn:
+        del likelihood, priors  # the graph reads them from the spec
+        run = nuts.sample(
+            build_model(spec, design, likelihoods=likelihoods),
+            draws=self.draws,
+            tune=self.tune,
+            chains=self.chains,
+            seed=self.seed,
+            progress=self.progress,
+            reported=partial(with_estimands, spec=spec, design=design, seed=self.seed),
+        )
+        return Drawn(run.posterior, run.statistics, "nuts", run.attempts, run.failure)
+
+    def _exact(
+        self,
+        spec: ModelSpec,
+        design: xr.Dataset,
+        likelihood: Likelihood,
+        priors: dict[str, Prior],
+    ) -> Drawn:
+        attempts: list[Attempt] = []
+        times = 1
+        while True:
+            run = draw_exact(
+                spec,
+                design,
+                likelihood,
+                priors,
+                draws=times * self.draws,
+                chains=self.chains,
+                seed=self.seed,
+            )
+            reported = with_estimands(run.posterior, spec=spec, design=design, seed=self.seed)
+            verdict = convergence(reported, divergences=0)
+            failure = verdict.failure
+            if not run.pareto_k <= PARETO_K:
+                failure = f"Pareto k of the importance weights is {run.pareto_k:.2f}"
+            attempts.append(Attempt("exact", f"Pareto k {run.pareto_k:.2f}", run.draws, failure))
+            enough = not verdict.failure or times > 1
+            if enough or run.pareto_k > PARETO_K:
+                break
+            times = longer(verdict, most=4)
+        return Drawn(run.posterior, run.statistics, "exact", attempts, failure, run)
