@@ -23,9 +23,17 @@ from metacart.inference import fit as fit_room
 from metacart.inference.storage import load_fit
 from metacart.records.spec import ModelSpec
 from metacart.report import DEFAULT_SEED, build, words
+from metacart.report.account_tables import (
+    crude_table,
+    exclusion_table,
+    left_out,
+    left_out_levels,
+    studies_shown,
+)
 from metacart.report.build import Report, report
 from metacart.report.files import check_out, staged
 from metacart.report.questions import ask
+from metacart.report.rules import reader_rule
 
 EVIL = '<script>alert("x")</script> & <b>more</b>'
 CONTRAST = ModelSpec(
@@ -355,7 +363,8 @@ def test_sections_hold_evidence_model_and_checks(page: Page) -> None:
         "Where these papers contradict themselves",
         "9 of 20 8/20 Table 2 adds up",
         "Left out: one finding of complete remission",
-        "patients selected: by chance".capitalize(),
+        "Its patients were selected: one finding",
+        "by chance",
         "severe cytokine release syndrome (2) and overall survival (2)",
         "I²",
         "None of the",
@@ -379,14 +388,17 @@ def test_unanswerable_question_says_why_and_pools_nothing(
     text = Page(result.page).section("no_murine")
     assert "Not answerable from these three papers." in text
     assert "No arm that passes its rules is murine." in text
-    assert "The murine findings were left out by a rule (Poe 2022, picked: 1/3)" in text
-    assert "6/10 (60 %) humanized Passes the rules." in text
-    assert "1/3 (33 %) murine Left out. Patients selected: by chance" in text
+    assert "One murine finding is reported and left out (Poe 2022, picked: 1/3)" in text
+    assert "6/10 60 (26 to 88) humanized Passes the rules, but no arm that does is murine." in text
+    assert "1/3 33 (0.8 to 91) murine Its patients were selected: by chance." in text
     for word in ("P(", "95 % interval", "better is", "average study population"):
         assert word not in text
     assert not (result.page.parent / "no_murine" / "fit.nc").exists()
     account = pd.read_csv(result.page.parent / "no_murine" / "account.csv")
     assert account["used"].sum() == 1
+    reasons = pd.read_csv(result.page.parent / "no_murine" / "reasons.csv")
+    assert "murine" in reasons["found"].iloc[0]
+    assert "words of the program" not in text
 
 
 def test_question_without_any_finding(write_page: Callable[..., Report]) -> None:
@@ -406,6 +418,71 @@ def test_bundled_retreatment_question_is_not_answerable() -> None:
         "The question compares humanized with murine (scFv origin). "
         "No arm that passes its rules is murine."
     )
+
+
+def test_bundled_retreatment_rows_are_all_shown_with_why_they_are_not_comparable() -> None:
+    studies = load_studies()
+    (question,) = ask([load_model("retreatment_cr")], studies)
+    table = crude_table(question, studies)
+    headings = [column.heading for column in table.columns]
+    rows = [dict(zip(headings, map(str, row.cells), strict=True)) for row in table.rows]
+    shown = [
+        (
+            row["Reported"],
+            row["Rate, % (exact 95 %)"],
+            row["scFv origin"],
+            row["scFv origin before"],
+        )
+        for row in rows
+    ]
+    assert shown == [
+        ("13/19", "68 (43 to 87)", "human (counted as humanized)", "murine"),
+        ("1/3", "33 (0.8 to 91)", "murine", "murine"),
+        ("3/7", "43 (9.9 to 82)", "humanized", "humanized"),
+        ("5/5", "100 (48 to 100)", "murine (inferred)", "unreported"),
+    ]
+    why = [row[headings[-1]] for row in rows]
+    assert "no arm that does is murine" in why[0]
+    assert "later needed another product" in why[1]
+    assert "no arm that does is murine" in why[2]
+    assert "Aimed at CD19 and CD22; the question is about CD19 alone" in why[3]
+    (sentence,) = left_out_levels(question, studies)
+    assert "Two murine findings are reported and left out (An 2022" in sentence
+    assert "5/5, murine (inferred)" in sentence
+    assert {study.id for study in studies_shown(question, studies)} == {
+        "an2022",
+        "chen2021",
+        "scmc2023",
+    }
+
+
+def test_what_is_left_out_is_grouped_and_has_no_word_of_the_program() -> None:
+    studies = load_studies()
+    for name in list_models():
+        (question,) = ask([load_model(name)], studies)
+        left = left_out(question, studies)
+        sizes = [len(table.rows) for table in left.tables]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sum(sizes) == left.count == len(exclusion_table(question, studies).rows)
+        reasons = [table.caption for table in left.tables]
+        assert len(reasons) == len(set(reasons))
+        for caption in reasons:
+            assert "the question takes" not in caption or "ratios" in caption
+            for word in ("retreatment", "dual", "admit", "'", "_"):
+                assert word not in caption, caption
+
+
+def test_second_report_and_shared_patients_in_words() -> None:
+    study = load_studies()["li2020"]
+    arm = study.arms[0]
+    shared, among = reader_rule(
+        "its patients are among those of 'all' (admit = [\"li2020/cd19\"] lets it in)", study, arm
+    )
+    assert shared == "Its patients are counted already, in another arm of the same paper"
+    assert among == f"among those of {arm.label}"
+    second, which = reader_rule("evaluable; infused comes first", study, arm)
+    assert second == "Another report on patients who are counted already"
+    assert which == "evaluable; infused comes first"
 
 
 def test_moderator_that_does_not_vary_is_a_reason(folder: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -13,15 +12,28 @@ from metacart.evidence.collection import Studies
 from metacart.evidence.columns import levels_of, matches, recoded
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
-from metacart.report.cells import level_cell, study_cell, when_cell
+from metacart.report.cells import exact_rate, level_cell, recorded_level, study_cell, when_cell
 from metacart.report.questions import Question
+from metacart.report.rules import reader_rule
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, column_words, count_of, join, outcome_of, percent
+from metacart.report.words import capital, column_words, count_of, join, outcome_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["crude_table", "exclusion_table", "left_out_levels", "other_findings", "studies_shown"]
+__all__ = [
+    "LeftOut",
+    "crude_table",
+    "exclusion_table",
+    "left_out",
+    "left_out_levels",
+    "other_findings",
+    "studies_shown",
+]
+
+# what an arm was given, as against who was treated and when: an arm that differs in nothing else
+# from what a question asks for is shown beside the others where nothing is pooled
+_PRODUCT = ("scfv", "scfv_certainty", "same_product", "target", "costimulation")
 
 
 def _bears(question: Question, studies: Studies) -> pd.Series[bool]:
@@ -32,38 +44,73 @@ def _bears(question: Question, studies: Studies) -> pd.Series[bool]:
     return (table["outcome"] == spec.outcome) | graded
 
 
-def exclusion_table(question: Question, studies: Studies) -> Table:
-    """Return the findings of the outcome that were left out, each with its rule."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The findings of the outcome that were left out, by reason.
+
+    Attributes
+    ----------
+    caption : str
+        How many findings, for how many reasons.
+    count : int
+        How many findings.
+    tables : tuple of Table
+        One a reason, the commonest first; its caption is the reason.
+    """
+
+    caption: str
+    count: int
+    tables: tuple[Table, ...]
+
+
+def _left_out(question: Question, studies: Studies) -> dict[str, list[tuple[str, ...]]]:
+    """Return the rows of what was left out, by reason, the commonest first."""
     left = question.account[_bears(question, studies) & ~question.account["used"]]
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for row in left.to_dict("records"):
+        arm = _arm_of(studies, row)
+        reason, detail = reader_rule(str(row["rule"]), studies[str(row["study"])], arm)
+        cells = (row["label"], arm.label or arm.id, when_cell(row), row["value"], detail, row["at"])
+        groups.setdefault(reason, []).append(cells)
+    return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+
+_LEFT = (Column("Study"), Column("Arm", "text"), Column("Patients, time"))
+_LEFT_VALUE = Column("Reported", "number")
+_LEFT_PLACE = Column("Place in the paper", "text")
+
+
+def exclusion_table(question: Question, studies: Studies) -> Table:
+    """Return the findings of the outcome that were left out, each with its reason."""
+    groups = _left_out(question, studies)
     body = [
-        (
-            row["label"],
-            _arm_of(studies, row).label or row["arm"],
-            when_cell(row),
-            row["value"],
-            _reader_rule(str(row["rule"])),
-            row["at"],
-        )
-        for row in left.to_dict("records")
+        (*row[:4], f"{reason} ({row[4]})" if row[4] else reason, row[5])
+        for reason, rows in groups.items()
+        for row in rows
     ]
     outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
     return table_of(
         f"Left out: {count_of(len(body), 'finding')} of {outcome}",
-        [
-            Column("Study"),
-            Column("Arm", "text"),
-            Column("Patients, time"),
-            Column("Reported", "number"),
-            Column("Why it is left out", "text"),
-            Column("Place in the paper", "text"),
-        ],
+        [*_LEFT, _LEFT_VALUE, Column("Why it is left out", "text"), _LEFT_PLACE],
         body,
     )
 
 
-def _reader_rule(rule: str) -> str:
-    """Return a rule without the words for those who write questions."""
-    return capital(re.sub(r" \(admit = .*\)$", "", rule))
+def left_out(question: Question, studies: Studies) -> LeftOut:
+    """Return the findings of the outcome that were left out, one table a reason."""
+    groups = _left_out(question, studies)
+    count = sum(map(len, groups.values()))
+    outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
+    reasons = f", for {count_of(len(groups), 'reason')}" if len(groups) > 1 else ""
+    columns = [*_LEFT, _LEFT_VALUE, Column("In particular", "text"), _LEFT_PLACE]
+    return LeftOut(
+        f"Left out: {count_of(count, 'finding')} of {outcome}{reasons}",
+        count,
+        tuple(
+            table_of(f"{reason}: {count_of(len(rows), 'finding')}", columns, rows)
+            for reason, rows in groups.items()
+        ),
+    )
 
 
 def _arm_of(studies: Studies, row: dict[Any, Any]) -> Arm:
@@ -83,35 +130,61 @@ def other_findings(question: Question, studies: Studies) -> str:
     return f"{len(left)} more {are} about other outcomes: {listed}."
 
 
-def _asked_about(
-    question: Question, studies: Studies
-) -> Iterator[tuple[dict[Any, Any], Study, Arm, Finding, dict[str, Any]]]:
-    """Give each finding that the question is about, kept or left out, with its levels.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A finding that the question is about, kept or left out."""
 
-    These are the findings of its outcome and its kind in arms that pass its filters.
+    row: dict[Any, Any]
+    study: Study
+    arm: Arm
+    finding: Finding
+
+    def levels(self, spec: ModelSpec) -> dict[str, str]:
+        """Return the levels that the question compares, as recorded."""
+        given = (self.study, self.arm, self.finding, spec)
+        return {name: recorded_level(name, *given) for name in spec.moderators}
+
+    def counted(self, name: str, spec: ModelSpec) -> str:
+        """Return a level as the question counts it."""
+        levels = levels_of(self.study, self.arm, self.finding.grading)
+        return level_cell(recoded(name, levels.get(name), spec))
+
+
+def _asked_about(question: Question, studies: Studies) -> list[_Asked]:
+    """Return each finding that the question is about, kept or left out.
+
+    These are the findings of its outcome and its kind in arms of the patients and the situation
+    that it asks for; the product may be another one.
     """
-    spec = question.spec
+    found = []
     for row in question.account[_bears(question, studies)].to_dict("records"):
         study, arm = studies[str(row["study"])], _arm_of(studies, row)
         finding = study.findings[int(row["finding"])]
-        if _asked_for(study, arm, finding, spec):
-            levels = levels_of(study, arm, finding.grading)
-            own = {name: recoded(name, levels.get(name), spec) for name in spec.moderators}
-            yield row, study, arm, finding, own
+        if _asked_for(study, arm, finding, question.spec):
+            found.append(_Asked(row, study, arm, finding))
+    return found
 
 
 def crude_table(question: Question, studies: Studies) -> Table:
     """Return every finding that the question is about as reported, kept or left out."""
+    spec, asked = question.spec, _asked_about(question, studies)
+    before = "scfv" in spec.moderators and "prior_scfv" not in spec.moderators
     body = []
-    for row, study, arm, finding, levels in _asked_about(question, studies):
-        value = str(row["value"])
-        if finding.count is not None:
-            value += f" ({percent(finding.count.events / finding.count.total)} %)"
-        kept = "Passes the rules." if row["used"] else f"Left out. {_reader_rule(str(row['rule']))}"
-        why = Markup("{}<small>{}</small>").format(kept, finding.at)
-        own = [level_cell(level) for level in levels.values()]
-        cells = (study_cell(study), arm.label or arm.id, when_cell(row), value, *own, why)
-        body.append(Row(cells, "" if row["used"] else "weak"))
+    for each in asked:
+        count = each.finding.count
+        rate = exact_rate(count.events, count.total) if count is not None else ""
+        prior = each.arm.prior_scfv if before else None
+        cells = (
+            study_cell(each.study),
+            each.arm.label or each.arm.id,
+            when_cell(each.row),
+            str(each.row["value"]),
+            rate,
+            *each.levels(spec).values(),
+            prior or "",
+            Markup("{}<small>{}</small>").format(_why(each, asked, spec), each.finding.at),
+        )
+        body.append(Row(cells, "" if each.row["used"] else "weak"))
     return table_of(
         "What the papers report, arm by arm; nothing is pooled here",
         [
@@ -119,48 +192,71 @@ def crude_table(question: Question, studies: Studies) -> Table:
             Column("Arm", "text"),
             Column("Patients, time"),
             Column("Reported", "number"),
-            *(Column(capital(column_words(name))) for name in question.spec.moderators),
-            Column("Which rule decided, and place in the paper", "text"),
+            Column("Rate, % (exact 95 %)", "number"),
+            *(Column(capital(column_words(name))) for name in spec.moderators),
+            Column(capital(column_words("prior_scfv"))),
+            Column("Why it answers nothing here, and place in the paper", "text"),
         ],
         body,
     )
 
 
+def _why(each: _Asked, asked: list[_Asked], spec: ModelSpec) -> str:
+    """Say why a finding cannot be compared with the others."""
+    inferred = each.arm.scfv_certainty == "inferred" and "scfv" in spec.moderators
+    basis = f" scFv origin inferred: {each.arm.scfv_evidence}." if inferred else ""
+    if not each.row["used"]:
+        reason, detail = reader_rule(str(each.row["rule"]), each.study, each.arm)
+        return f"{reason}{f': {detail}' if detail else ''}.{basis}"
+    used = [other for other in asked if other.row["used"]]
+    gone = [
+        level_cell(level)
+        for name, *pair in spec.contrasts
+        for level in pair
+        if level_cell(level) not in [other.counted(name, spec) for other in used]
+    ]
+    if not gone:
+        return f"Passes the rules.{basis}"
+    return f"Passes the rules, but no arm that does is {join(gone, 'or')}.{basis}"
+
+
 def left_out_levels(question: Question, studies: Studies) -> list[str]:
     """Say what was left out at a level that the question compares and that no used arm has."""
-    rows = list(_asked_about(question, studies))
+    spec, asked = question.spec, _asked_about(question, studies)
     sentences = []
-    for name, *pair in question.spec.contrasts:
-        for level in pair:
-            having = [each for each in rows if level_cell(each[4][name]) == level_cell(level)]
-            if having and not any(each[0]["used"] for each in having):
-                listed = join(
-                    f"{study.label}, {arm.label or arm.id}: {row['value']}"
-                    for row, study, arm, _, _ in having
+    for name, *pair in spec.contrasts:
+        for level in map(level_cell, pair):
+            having = [each for each in asked if each.counted(name, spec) == level]
+            if having and not any(each.row["used"] for each in having):
+                listed = "; ".join(
+                    f"{each.study.label}, {each.arm.label or each.arm.id}: {each.row['value']}"
+                    + (f", {shown}" if (shown := each.levels(spec)[name]) != level else "")
+                    for each in having
                 )
-                sentences.append(
-                    f"The {level_cell(level)} findings were left out by a rule ({listed}); "
-                    "the table says why."
+                findings = count_of(len(having), f"{level} finding")
+                is_ = (
+                    "is reported and left out" if len(having) == 1 else "are reported and left out"
                 )
+                sentences.append(f"{capital(findings)} {is_} ({listed}); the table says why.")
     return sentences
 
 
 def _asked_for(study: Study, arm: Arm, finding: Finding, spec: ModelSpec) -> bool:
-    """Whether a finding compares what the question compares, in an arm that it asks for."""
+    """Whether a finding compares what the question compares, in patients that it asks for."""
     if finding.exposure != spec.exposure:
         return False
     for name, wanted in spec.include.items():
         level = levels_of(study, arm, finding.grading).get(name)
         names = [level, recoded(name, level, spec), *([f"{study.id}/{arm.id}"] * (name == "arm"))]
-        if not any(matches(each, wanted) for each in names):
+        if name not in _PRODUCT and not any(matches(each, wanted) for each in names):
             return False
     return True
 
 
 def studies_shown(question: Question, studies: Studies) -> list[Study]:
     """Return the studies that the answer rests on, or else those that it would be about."""
-    if question.evidence is not None:
+    if question.answerable and question.evidence is not None:
         ids = set(question.evidence["study"].astype(str))
     else:
-        ids = set(question.account.loc[_bears(question, studies), "study"].astype(str))
+        ids = {each.study.id for each in _asked_about(question, studies)}
     return [study for study in studies if study.id in ids]

@@ -6,12 +6,26 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 from markupsafe import Markup
 
-from metacart.records.study import Citation, Study
-from metacart.report.words import POPULATIONS, level_word
+from metacart.evidence.columns import levels_of, recoded
+from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.records.paper import Citation, Spread
+from metacart.records.spec import ModelSpec
+from metacart.records.study import Arm, Finding, Study
+from metacart.report.words import POPULATIONS, level_word, percent
+from metacart.scales import SCALES
 
-__all__ = ["level_cell", "links_of", "study_cell", "when_cell"]
+__all__ = [
+    "exact_rate",
+    "level_cell",
+    "links_of",
+    "recorded_level",
+    "spread_words",
+    "study_cell",
+    "when_cell",
+]
 
 
 def links_of(citation: Citation) -> list[tuple[str, str]]:
@@ -60,3 +74,40 @@ def level_cell(value: Any) -> str:
     if value is None or value != value:
         return "not stated"
     return level_word(value)
+
+
+def recorded_level(name: str, study: Study, arm: Arm, finding: Finding, spec: ModelSpec) -> str:
+    """Return a level as the study file has it, and as what the question counts it."""
+    level = levels_of(study, arm, finding.grading).get(name)
+    counted = recoded(name, level, spec)
+    remarks = ["inferred"] if name == "scfv" and arm.scfv_certainty == "inferred" else []
+    if counted != level:
+        remarks.append(f"counted as {level_cell(counted)}")
+    return f"{level_cell(level)} ({', '.join(remarks)})" if remarks else level_cell(level)
+
+
+def exact_rate(events: int, total: int) -> str:
+    """Return a rate of 100 with its exact (Clopper–Pearson) 95 % interval.
+
+    Examples
+    --------
+    >>> exact_rate(13, 19), exact_rate(5, 5)
+    ('68 (43 to 87)', '100 (48 to 100)')
+    """
+    data = {"events": np.array([events]), "total": np.array([total])}
+    rate, lower, upper = (each[0] for each in LIKELIHOODS["binomial"].crude(data, SCALES["logit"]))
+    return f"{percent(rate)} ({percent(lower)} to {percent(upper)})"
+
+
+_SPREADS = {"range": "range", "ci": "confidence interval", "iqr": "quartiles"}
+
+
+def spread_words(spread: Spread | None) -> str:
+    """Return ``median 20 years (range 4 to 49)``."""
+    if spread is None:
+        return "not stated"
+    unit = f" {spread.unit}s" if spread.unit else ""
+    text = f"median {spread.median:,g}{unit}"
+    if spread.lower is not None and spread.upper is not None:
+        text += f" ({_SPREADS[spread.interval]} {spread.lower:,g} to {spread.upper:,g})"
+    return text.replace(",", " ")

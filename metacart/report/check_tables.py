@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, decimals, percent, probability, value_format
+from metacart.report.words import capital, count_of, decimals, percent, probability, value_format
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from metacart.scales import Scale
 
-__all__ = ["check_name", "diagnostics_table", "heterogeneity_table", "predictive_table"]
+__all__ = [
+    "attempts_table",
+    "attempts_words",
+    "check_name",
+    "diagnostics_table",
+    "heterogeneity_table",
+    "predictive_table",
+]
 
 _SPREAD = {
     "tau": ("τ", "standard deviation of the studies' true values"),
@@ -91,11 +100,15 @@ def predictive_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scal
             Column("Check"),
             Column("Reported", "number"),
             Column("95 % of replicates", "number"),
-            Column("P(replicate above)", "number"),
+            Column("Mid-p: P(replicate > reported) + half of ties", "number"),
             Column("Verdict"),
         ],
         body,
     )
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ") if value > 0 else ""
 
 
 def diagnostics_table(frame: pd.DataFrame) -> Table:
@@ -104,7 +117,7 @@ def diagnostics_table(frame: pd.DataFrame) -> Table:
         (
             row["quantity"],
             f"{row['r_hat']:.3f}" if row["r_hat"] > 0 else "",
-            *(f"{row[name]:,.0f}".replace(",", " ") for name in ("ess_bulk", "ess_tail")),
+            *(_whole(row[name]) for name in ("ess_bulk", "ess_tail")),
             *(f"{100.0 * row[f'mcse_{name}']:.1f} %" for name in ("mean", "lower", "upper")),
         )
         for row in frame.to_dict("records")
@@ -119,6 +132,53 @@ def diagnostics_table(frame: pd.DataFrame) -> Table:
             Column("Error: mean", "number"),
             Column("2.5 % quantile", "number"),
             Column("97.5 % quantile", "number"),
+        ],
+        body,
+    )
+
+
+_ENGINES = {"nuts": "NUTS", "exact": "exact"}
+
+
+def _attempts(fit: xr.DataTree) -> list[dict[str, Any]]:
+    # fits saved by earlier versions have none
+    return list(json.loads(str(fit.attrs.get("attempts", "[]"))))
+
+
+def attempts_words(fit: xr.DataTree) -> str:
+    """Say which runs failed before the one that is shown; nothing where the first one passed."""
+    *failed, last = _attempts(fit) or [{}]
+    if not failed:
+        return ""
+    listed = "; ".join(
+        f"{_ENGINES.get(each['method'], each['method'])}, {each['settings']}: {each['failure']}"
+        for each in failed
+    )
+    what = "failed too" if last["failure"] else "passed"
+    runs = "one run" if len(failed) == 1 else f"{count_of(len(failed), 'run')}"
+    return f"Before the run shown, which {what}, {runs} did not pass ({listed})."
+
+
+def attempts_table(fit: xr.DataTree) -> Table:
+    """Return every run of the engine, the last one that of the draws shown."""
+    body = [
+        (
+            str(number),
+            _ENGINES.get(each["method"], each["method"]),
+            each["settings"],
+            _whole(each["draws"]),
+            each["failure"] or "passed",
+        )
+        for number, each in enumerate(_attempts(fit), 1)
+    ]
+    return table_of(
+        "Runs; the draws shown are those of the last one",
+        [
+            Column("Run"),
+            Column("Engine"),
+            Column("Settings", "text"),
+            Column("Draws a chain", "number"),
+            Column("Convergence gate", "text"),
         ],
         body,
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
-from metacart.records.study import Finding, Study
-from metacart.report.cells import level_cell, study_cell, when_cell
+from metacart.records.study import Finding, Ratio, Study
+from metacart.report.cells import recorded_level, study_cell, when_cell
 from metacart.report.questions import Question
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import capital, column_words, count_of, join, percent
@@ -49,8 +49,15 @@ def evidence_table(
                 study_cell(study),
                 row["arm_label"],
                 when_cell(row),
-                *_value_cells(row, finding, limits),
-                *(level_cell(row.get(name)) for name in question.spec.moderators),
+                *(
+                    _ratio_cells(finding, finding.ratio)
+                    if finding.ratio is not None
+                    else _count_cells(row, limits)
+                ),
+                *(
+                    recorded_level(name, study, study.arm(finding.arm), finding, question.spec)
+                    for name in question.spec.moderators
+                ),
                 _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
             )
         )
@@ -78,14 +85,15 @@ _WAITING = {
 }
 
 
-def _value_cells(row: dict[Any, Any], finding: Finding, limits: Any) -> tuple[str, str]:
-    if finding.ratio is not None:
-        name = finding.ratio.measure.upper()
-        level = "" if finding.ratio.level == 0.95 else f", {percent(finding.ratio.level)} %"
-        # as printed: the last digit is the paper's
-        ends = f"{finding.ratio.lower:g} to {finding.ratio.upper:g}{level}"
-        waiting = _WAITING.get(finding.time_handling or "", "")
-        return waiting, f"{name} {finding.ratio.estimate:g} ({ends})"
+def _ratio_cells(finding: Finding, ratio: Ratio) -> tuple[str, str]:
+    level = "" if ratio.level == 0.95 else f", {percent(ratio.level)} %"
+    # as printed: the last digit is the paper's
+    ends = f"{ratio.lower:g} to {ratio.upper:g}{level}"
+    waiting = _WAITING.get(finding.time_handling or "", "")
+    return waiting, f"{ratio.measure.upper()} {ratio.estimate:g} ({ends})"
+
+
+def _count_cells(row: dict[Any, Any], limits: Any) -> tuple[str, str]:
     events, total = int(row["events"]), int(row["total"])
     rate = percent(events / total)
     if limits is not None:

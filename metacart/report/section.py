@@ -18,24 +18,32 @@ from metacart.modelling.moderators import level_text
 from metacart.report import account_tables as accounts
 from metacart.report import check_tables as checks_of
 from metacart.report import result_tables as results
-from metacart.report.answer import Answer, answer, question_of
+from metacart.report.answer import answer, question_of
+from metacart.report.answer_parts import Answer
+from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures
 from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.questions import Question
 from metacart.report.tables import Table
-from metacart.report.words import capital, count_of, join, outcome_of
+from metacart.report.words import capital, count_of, event_of, join, outcome_of
 from metacart.results.checks import diagnostics, predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
+from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
 from metacart.results.summary import summarize
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from metacart.scales import Scale
+
 __all__ = ["Section", "answered", "unanswered"]
+
+# with so few studies, their effects drawn anew, replicates spread over all that papers report
+_HARDLY_FAILS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +58,24 @@ class Section:
         Whether there is an answer, a fit that must not be used, or none.
     gate : str
         Why the fit must not be used.
-    short : str
-        The answer in the list at the top.
+    short, estimand : str
+        The answer in the list at the top, and of what it is an estimate.
+    basis : Basis or None
+        Which studies and patients the answer rests on; none where there is none.
+    conclusion : str
+        One sentence to quote.
     answer : Answer or None
         The answer in plain words; none where the fit failed.
-    reasons, faults : tuple of str
-        Why there is no answer: in words, and in those of the engine.
+    reasons : tuple of str
+        Why there is no answer.
+    compared : Table or None
+        How many were compared, and for how long, where the question compares.
     notes : tuple of str
         What the author of the question wants known.
-    used, left, crude : Table or None
+    used, crude : Table or None
         The evidence.
+    left : LeftOut
+        What was left out, by reason.
     others : str
         The findings of other outcomes.
     discrepancies : tuple of Table
@@ -67,8 +83,10 @@ class Section:
     model, maths : tuple
         The model in words and formulas.
     tables : dict of str to Table
-        ``priors``, ``estimands``, ``thresholds``, ``spread``, ``predictive``, ``diagnostics`` and,
-        with moderators, ``levels``.
+        ``priors``, ``estimands``, ``thresholds``, ``spread``, ``predictive``, ``diagnostics``,
+        with moderators ``levels`` and, where a bias was taken off, ``biases``.
+    biases : str
+        The words below the last.
     contrasts : tuple of (Table, str)
         Each with the kind of comparison that it is.
     predictive, diagnosis : str
@@ -86,19 +104,23 @@ class Section:
     question: str
     state: str
     short: str
+    estimand: str = ""
+    basis: Basis | None = None
+    conclusion: str = ""
     gate: str = ""
     answer: Answer | None = None
     reasons: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     used: Table | None = None
-    left: Table | None = None
+    compared: Table | None = None
+    left: accounts.LeftOut
     crude: Table | None = None
     others: str = ""
     discrepancies: tuple[Table, ...] = ()
     model: tuple[str, ...] = ()
     maths: tuple[Markup, ...] = ()
     tables: Mapping[str, Table]
+    biases: str = ""
     contrasts: tuple[tuple[Table, str], ...] = ()
     predictive: str = ""
     diagnosis: str = ""
@@ -118,7 +140,7 @@ def _common(question: Question, studies: Studies) -> dict[str, Any]:
         "title": title,
         "question": asked,
         "notes": spec.notes,
-        "left": accounts.exclusion_table(question, studies),
+        "left": accounts.left_out(question, studies),
         "others": accounts.other_findings(question, studies),
         "discrepancies": tuple(discrepancy_tables(shown)),
     }
@@ -132,19 +154,20 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
     reasons = [*question.reasons, *accounts.left_out_levels(question, studies)]
     if used is None:
         outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
-        left = len(common["left"].rows)
+        left = common["left"].count
         recorded = count_of(left, f"finding of {outcome}", f"findings of {outcome}")
         reasons.append(
             f"{capital(recorded)} {'is' if left == 1 else 'are'} recorded"
             + ("; the list below says for each why it is left out." if left else ".")
         )
-    frames = {"account": question.account} | ({} if used is None else {"evidence": used})
+    frames = {"account": question.account, "reasons": _fault_frame(question)}
+    frames |= {} if used is None else {"evidence": used}
     return Section(
         **common,
         state="unanswered",
         short=f"Not answerable from {papers}.",
+        conclusion=f"Nothing can be concluded from {papers}. {reasons[0]}",
         reasons=tuple(reasons),
-        faults=tuple(str(fault) for fault in question.faults),
         crude=accounts.crude_table(question, studies),
         tables={},
         figures={},
@@ -177,36 +200,52 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         "diagnostics": sampled,
         **{f"contrast-{name}": frame for name, frame in contrasts.items()},
     }
+    biases = None
+    if bias_is_prior(fit):
+        biases = fixed_biases(fit)
+        frames |= {"immortal-time-adjusted-studies": adjusted_studies(fit), "biases": biases}
     files = _write(frames, folder)
     save_fit(fit, folder / "fit.nc")
     converged = bool(fit.attrs["converged"])
-    found = answer(fit, summary, contrasts, outcome)
+    basis = basis_of(question, studies)
+    assert basis is not None
+    found = answer(fit, summary, contrasts, outcome, basis)
     labels = _labels(question.evidence, fit)
     levels = results.level_table(fit)
-    tables = {
+    tables: dict[str, Table] = {
         "priors": prior_table(fit),
         "estimands": results.estimand_table(fit, summary),
         "thresholds": results.threshold_table(fit, summary),
         "spread": checks_of.heterogeneity_table(spread, question.spec.random_effects),
         "predictive": checks_of.predictive_table(checks, labels, scale),
         "diagnostics": checks_of.diagnostics_table(sampled),
+        "attempts": checks_of.attempts_table(fit),
     }
+    if levels is not None:
+        tables["levels"] = levels
+    if biases is not None:
+        tables["biases"] = results.bias_table(biases, scale)
     return Section(
         **_common(question, studies),
         state="answered" if converged else "failed",
         gate="" if converged else str(fit.attrs["gate"]),
         short=found.short if converged else "No answer: the computation failed its check.",
+        estimand=found.estimand if converged else "",
+        basis=basis,
+        conclusion=found.conclusion if converged else "",
         answer=found if converged else None,
         used=evidence_table(question, studies, estimates),
+        compared=compared_table(basis, event_of(outcome).split(" (")[0]),
         model=tuple(sentences(fit)),
         maths=tuple(formulas(fit)),
-        tables=tables if levels is None else {**tables, "levels": levels},
+        tables=tables,
+        biases="" if biases is None else results.bias_words(biases),
         contrasts=tuple(
             (results.contrast_table(frame), str(frame.attrs["note"]))
             for frame in contrasts.values()
         ),
-        predictive=_predictive_words(checks, labels),
-        diagnosis=_diagnosis_words(fit, sampled),
+        predictive=_predictive_words(checks, labels, scale, len(basis.studies)),
+        diagnosis=f"{_diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         figures=draw_figures(fit, folder),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=_record(fit),
@@ -224,6 +263,16 @@ def _write(frames: Mapping[str, pd.DataFrame | None], folder: Path) -> dict[str,
     return files
 
 
+def _fault_frame(question: Question) -> pd.DataFrame:
+    """Return why there is no answer in the words of the engine."""
+    import pandas as pd
+
+    columns = pd.Index(["place", "found", "allowed", "attempt"])
+    return pd.DataFrame(
+        [[getattr(fault, name) for name in columns] for fault in question.faults], columns=columns
+    )
+
+
 def _labels(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
     """Return each finding of the design by the words of a reader."""
     names = [str(name) for name in design_of(fit)["finding"].to_numpy()]
@@ -235,16 +284,23 @@ def _labels(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
     }
 
 
-def _predictive_words(checks: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """Say whether the reported numbers look like data of the model."""
+def _predictive_words(
+    checks: pd.DataFrame, labels: Mapping[str, str], scale: Scale, studies: int
+) -> str:
+    """Say whether the reported numbers look like data of the model, and what that is worth."""
     surprising = checks[checks["surprising"]].to_dict("records")
+    size = "numbers of patients" if scale.name in ("logit", "cloglog") else "standard errors"
     basis = (
-        "New studies were drawn from the model, with the numbers of patients of the real ones, "
+        f"New studies were drawn from the model, with the {size} of the real ones, "
         "and set beside what was reported. "
     )
     if not surprising:
         none = f"None of the {len(checks)} checks is" if len(checks) > 1 else "The one check is not"
-        return f"{basis}{none} surprising."
+        little = (
+            f" With {count_of(studies, 'study')} and the study effects drawn anew this can hardly "
+            "fail: it is no proof that the model is right."
+        )
+        return f"{basis}{none} surprising.{little if studies <= _HARDLY_FAILS else ''}"
     names = join(checks_of.check_name(row, labels) for row in surprising)
     some = "One check is" if len(surprising) == 1 else f"{len(surprising)} checks are"
     return (
@@ -255,13 +311,16 @@ def _predictive_words(checks: pd.DataFrame, labels: Mapping[str, str]) -> str:
 
 def _diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
     verdict = "Passed." if fit.attrs["converged"] else "Failed: the result must not be used."
-    divergences = int(frame["divergences"].iloc[0])
-    parts = [f"{count_of(divergences, 'divergent transition')}"]
-    if frame["r_hat"].notna().any():
-        parts.append(f"largest R̂ {frame['r_hat'].max():.3f}")
-    parts.append(
-        f"smallest effective sample size {frame[['ess_bulk', 'ess_tail']].min().min():.0f}"
-    )
+    whole = frame.iloc[0]
+    if fit.attrs["method"] == "exact":
+        parts = [f"Pareto k̂ of the importance weights {whole['pareto_k']:.2f}"]
+        parts.append(f"effective sample size {whole['importance_ess']:.0f}")
+    else:
+        parts = [f"{count_of(int(whole['divergences']), 'divergent transition')}"]
+        if frame["r_hat"].notna().any():
+            parts.append(f"largest R̂ {frame['r_hat'].max():.3f}")
+        smallest = frame[["ess_bulk", "ess_tail"]].min().min()
+        parts.append(f"smallest effective sample size {smallest:.0f}")
     gate = "" if fit.attrs["converged"] else f" The gate: {frame.attrs['gate']}."
     return f"{verdict} {capital(join(parts))}.{gate}"
 
