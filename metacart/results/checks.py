@@ -35,13 +35,15 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     DataFrame
         One row a quantity: ``quantity``, ``r_hat``, ``ess_bulk``, ``ess_tail``, and the Monte
         Carlo error of the mean and of the 2.5 and 97.5 % quantiles as shares of the posterior SD:
-        ``mcse_mean``, ``mcse_lower``, ``mcse_upper``. ``divergences`` is that of the whole run.
-        ``attrs["passed"]`` and ``attrs["gate"]`` hold the verdict.
+        ``mcse_mean``, ``mcse_lower``, ``mcse_upper``. The rest is that of the whole run:
+        ``divergences`` under NUTS, ``pareto_k`` and ``importance_ess`` under the exact engine,
+        whose draws are independent, so that R-hat and ESS have nothing to say. What an engine
+        does not have is missing. ``attrs["passed"]`` and ``attrs["gate"]`` hold the verdict.
 
     Notes
     -----
-    The gate: R-hat below 1.01, no divergences, ``mcse_mean`` at most 0.02, ``mcse_lower`` and
-    ``mcse_upper`` at most 0.05.
+    The gate: R-hat below 1.01, no divergences, or a Pareto k of at most 0.7; ``mcse_mean`` at most
+    0.02, ``mcse_lower`` and ``mcse_upper`` at most 0.05.
     """
     import arviz as az
     import pandas as pd
@@ -51,13 +53,13 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     reported = with_estimands(
         sampled, spec=spec_of(fit), design=design_of(fit), seed=int(fit.attrs["seed"])
     )
-    divergences = int(fit["sample_stats"]["diverging"].sum())
     spread = reported.std(("chain", "draw"))
-    several = reported.sizes["chain"] > 1
+    chains = fit.attrs["method"] == "nuts"
+    several = chains and reported.sizes["chain"] > 1
     columns = {
         "r_hat": az.rhat(reported) if several else spread * np.nan,
-        "ess_bulk": az.ess(reported, method="bulk"),
-        "ess_tail": az.ess(reported, method="tail"),
+        "ess_bulk": az.ess(reported, method="bulk") if chains else spread * np.nan,
+        "ess_tail": az.ess(reported, method="tail") if chains else spread * np.nan,
         "mcse_mean": az.mcse(reported, method="mean") / spread,
         "mcse_lower": az.mcse(reported, method="quantile", prob=0.025) / spread,
         "mcse_upper": az.mcse(reported, method="quantile", prob=0.975) / spread,
@@ -71,7 +73,12 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
             )
             values = {key: float(table[name].to_numpy()[index]) for key, table in columns.items()}
             rows.append({"quantity": f"{name} {label}".strip(), **values})
-    result = pd.DataFrame(rows).assign(divergences=divergences)
+    statistics = fit["sample_stats"]
+    result = pd.DataFrame(rows).assign(
+        divergences=float(statistics["diverging"].sum()) if chains else np.nan,
+        pareto_k=fit.attrs.get("pareto_k", np.nan),
+        importance_ess=fit.attrs.get("importance_ess", np.nan),
+    )
     result.attrs = {"passed": bool(fit.attrs["converged"]), "gate": str(fit.attrs["gate"])}
     return result
 
