@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 
 import metacart as mc
-from metacart import screen
+from metacart import screen, shell
 from metacart.errors import Fault, InputError, nearest
+from metacart.report import DEFAULT_SEED
+from metacart.screen import count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +29,7 @@ __all__ = ["main"]
 
 OK, NOT_CONVERGED, FAULTY, INTERRUPTED = 0, 1, 2, 130
 _BUNDLED = "bundled"
+_LARGEST_SEED = 2**32 - 1
 
 app = typer.Typer(
     name="metacart",
@@ -56,7 +60,10 @@ Models = Annotated[
     Path | None,
     typer.Option("--models", metavar="DIR", help="Where models are looked up by name."),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Makes the draws reproducible.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=_LARGEST_SEED, metavar="N", help="The same seed, the same numbers."),
+]
 Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each of four chains.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only results and faults: no progress, no notes.")
@@ -93,12 +100,14 @@ def studies(context: typer.Context, studies: Folders = None) -> int:
             )
         return OK
     collection = mc.load_studies(*_folders(studies))
-    screen.show_table(
-        ("id", "study", "arms", "patients", "outcomes"), map(screen.study_row, collection)
-    )
+    for table in shell.study_tables(collection):
+        screen.show_table(table)
     findings = sum(len(study.findings) for study in collection)
-    screen.say(f"{_count(len(collection), 'study')}, {_count(findings, 'finding')}")
-    _mention(collection, quiet=False)
+    total = f"{count_of(len(collection), 'study')}, {count_of(findings, 'finding')}"
+    screen.show_words(f"{total}; `metacart vocabulary` says what the outcomes are")
+    if collection.warnings:
+        warned = count_of(len(collection.warnings), "warning")
+        screen.note(f"{warned} about the studies: `metacart studies check` lists them")
     return OK
 
 
@@ -106,7 +115,8 @@ def studies(context: typer.Context, studies: Folders = None) -> int:
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Study files, or folders of them."),
+        # what cannot be read is a fault among the others
+        typer.Argument(metavar="PATH…", help="Study files, or folders.", readable=False),
     ] = None,
 ) -> int:
     """List every fault of study files."""
@@ -114,12 +124,29 @@ def check(
     screen.show_faults(faults, err=False)
     errors = [fault for fault in faults if fault.severity == "error"]
     warned = len(faults) - len(errors)
-    more = f", {_count(warned, 'warning')}" if warned else ""
+    more = f", {count_of(warned, 'warning')}" if warned else ""
     if errors:
-        screen.note(_count(len(errors), "fault") + more)
+        screen.note(count_of(len(errors), "fault") + more)
         return FAULTY
-    files = _count(len(mc.load_studies(*(paths or ()))), "file")
+    files = count_of(len(mc.load_studies(*(paths or ()))), "file")
     screen.say(f"{files}, no faults{more}")
+    return OK
+
+
+@app.command(epilog="Example: metacart vocabulary")
+def vocabulary(studies: Folders = None) -> int:
+    """Show the words of study files and models: outcomes, exposures, populations."""
+    for table in shell.vocabulary_tables(mc.load_studies(*_folders(studies)).vocabulary):
+        screen.show_table(table)
+    return OK
+
+
+@app.command(epilog="Example: metacart account cr_rate")
+def account(spec: Question, studies: Folders = None, models: Models = None) -> int:
+    """Show which findings a model uses, and by which rule it leaves others out."""
+    question, collection = _read(spec, studies, models)
+    for table in shell.account_tables(question, collection):
+        screen.show_table(table)
     return OK
 
 
@@ -129,15 +156,15 @@ def fit(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The fit as netCDF: FILE.nc.")],
     studies: Folders = None,
     models: Models = None,
-    seed: Seed = None,
+    seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model, show its estimands, save the fit."""
-    question, evidence = _ask(spec, studies, models, quiet, lambda: _check_out(out, (".nc",)))
-    result = _fit(question, evidence, draws, seed, quiet)
+    question, collection = _read(spec, studies, models, lambda: _check_out(out, (".nc",)))
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
     mc.save_fit(result, out)
-    _show_frame(mc.summarize(result), title=question.title or question.name)
+    shell.show_fit(result, collection, shell.fit_tables(result))
     return _verdict(result, out, quiet)
 
 
@@ -149,24 +176,20 @@ def forest(
     ],
     studies: Folders = None,
     models: Models = None,
-    seed: Seed = None,
+    seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model and draw its forest plot."""
     formats = (".svg", ".png", ".pdf")
-    question, evidence = _ask(spec, studies, models, quiet, lambda: _check_out(out, formats))
-    result = _fit(question, evidence, draws, seed, quiet)
+    question, collection = _read(spec, studies, models, lambda: _check_out(out, formats))
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
     mc.plot_forest(result, file=out)
-    screen.show_table(
-        ("study", "arm", "events", "reported", "model", "weight %"),
-        screen.forest_rows(mc.forest_table(result)),
-        title=question.title or question.name,
-    )
+    shell.show_fit(result, collection, [shell.forest_rows(result)])
     return _verdict(result, out, quiet)
 
 
-@app.command(epilog="Example: metacart compare my_model.toml scfv humanized murine")
+@app.command(epilog="Example: metacart compare my_models/again_cr.toml infusion retreatment first")
 def compare(
     spec: Question,
     moderator: Annotated[
@@ -178,22 +201,24 @@ def compare(
     ],
     studies: Folders = None,
     models: Models = None,
-    seed: Seed = None,
+    seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model and compare two levels of a moderator."""
-    question, evidence = _ask(spec, studies, models, quiet)
+    question, collection = _read(spec, studies, models)
+    evidence = mc.tabulate(collection, question)
     _check_levels(question, evidence, moderator, level, reference)
     result = _fit(question, evidence, draws, seed, quiet)
+    from metacart.report.result_tables import contrast_table
+
     table = mc.contrast(result, moderator, level, reference)
-    words = table["posterior_to_prior_sd"].gt(0.5).map({True: "mostly the prior", False: ""})
-    _show_frame(table.assign(note=words), title=f"{moderator}: {level} against {reference}")
-    screen.say(f"better is {table.attrs['better']}; {table.attrs['note']}")
+    shown = [shell.level_rows(result, moderator, level, reference), contrast_table(table)]
+    shell.show_fit(result, collection, shown, contrasts={moderator: table})
     return _verdict(result, None, quiet)
 
 
-@app.command(epilog="Example: metacart report cr_rate severe_crs --out report --seed 1")
+@app.command(epilog="Example: metacart report cr_rate severe_crs --out two_questions")
 def report(
     specs: Annotated[
         list[str] | None,
@@ -204,7 +229,7 @@ def report(
     ),
     studies: Folders = None,
     models: Models = None,
-    seed: Seed = None,
+    seed: Seed = DEFAULT_SEED,
     quiet: Quiet = False,
 ) -> int:
     """Answer the questions on one page."""
@@ -219,7 +244,7 @@ def report(
     )
     screen.say(str(written.page))
     if not quiet:
-        screen.note(f"{_count(len(written.answered), 'question')} answered, seed {written.seed}")
+        screen.note(f"{count_of(len(written.answered), 'question')} answered, seed {written.seed}")
         for name in written.unanswered:
             screen.note(f"warning: {name}: this evidence cannot answer it; the page says why")
     for name in written.failed:
@@ -276,17 +301,23 @@ def _usage(error: typer.TyperException) -> Fault:
     """Return what is wrong with the command line itself."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "metacart"
-    return Fault(command, error.format_message().rstrip("."), attempt=f"{command} --help")
+    attempt = f"{command} --help"
+    parameter, cause = getattr(error, "param", None), error.__cause__
+    if parameter is not None and isinstance(cause, ValidationError):
+        wrong = cause.errors()[0]
+        allowed = wrong["msg"].removeprefix("Input should be ").partition(",")[0]
+        place = f"{command}: {parameter.get_error_hint()}".replace("'", "")
+        return Fault(place, f"'{wrong['input']}'", allowed, attempt)
+    return Fault(command, error.format_message().rstrip("."), attempt=attempt)
 
 
-def _ask(
+def _read(
     spec: str,
     studies: Sequence[str] | None,
     models: Path | None,
-    quiet: bool,
     *checks: Callable[[], None],
-) -> tuple[mc.ModelSpec, pd.DataFrame]:
-    """Return the question and its evidence, or every fault of model, studies and options."""
+) -> tuple[mc.ModelSpec, mc.Studies]:
+    """Return the question and the studies, or every fault of these and of the options."""
     faults: list[Fault] = []
     for check_option in checks:
         _collect(faults, check_option)
@@ -294,8 +325,7 @@ def _ask(
     collection = _collect(faults, lambda: mc.load_studies(*_folders(studies)))
     if question is None or collection is None or faults:
         raise InputError(faults)
-    _mention(collection, quiet)
-    return question, mc.tabulate(collection, question)
+    return question, collection
 
 
 def _collect[T](faults: list[Fault], action: Callable[[], T]) -> T | None:
@@ -349,10 +379,10 @@ def _check_levels(
 
 
 def _fit(
-    question: mc.ModelSpec, evidence: pd.DataFrame, draws: int, seed: int | None, quiet: bool
+    question: mc.ModelSpec, evidence: pd.DataFrame, draws: int, seed: int, quiet: bool
 ) -> xr.DataTree:
     if sys.stderr.isatty() and not quiet:
-        screen.note(f"fitting {question.name} to {_count(len(evidence), 'finding')} …")
+        screen.note(f"fitting {question.name} to {count_of(len(evidence), 'finding')} …")
     progress = False if quiet else None
     return mc.fit(question, evidence, draws=draws, seed=seed, progress=progress)
 
@@ -360,33 +390,11 @@ def _fit(
 def _verdict(result: xr.DataTree, out: Path | None, quiet: bool) -> int:
     """Say what to think of the fit and where it went, and return the exit status."""
     if not quiet:
-        checks = mc.predictive_checks(result)
-        for row in checks[checks["surprising"]].to_dict("records"):
-            expected = f"{screen.number(row['lower'])}–{screen.number(row['upper'])}"
-            screen.note(
-                f"warning: surprising under the model: {row['finding'] or row['check']} is "
-                f"{screen.number(row['observed'])}, expected {expected}"
-            )
+        for surprise in shell.surprises(result):
+            screen.note(f"warning: {surprise}")
         if out is not None:
             screen.note(f"wrote {out}")
     if result.attrs["converged"]:
         return OK
     screen.note(f"not converged, must not be used: {result.attrs['gate']}")
     return NOT_CONVERGED
-
-
-def _show_frame(table: pd.DataFrame, *, title: str) -> None:
-    columns = [str(column) for column in table.columns]
-    rows: Any = table.itertuples(index=False, name=None)
-    screen.show_table([column.replace("_", " ") for column in columns], rows, title=title)
-
-
-def _mention(collection: mc.Studies, quiet: bool) -> None:
-    if collection.warnings and not quiet:
-        warned = _count(len(collection.warnings), "warning")
-        screen.note(f"{warned} about the studies: `metacart studies check` lists them")
-
-
-def _count(number: int, noun: str) -> str:
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"

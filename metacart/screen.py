@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from metacart.errors import Fault
-from metacart.text import printable
+from metacart.report.tables import Table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from rich.console import Console
 
-    from metacart.records.study import Study
+__all__ = ["count_of", "note", "say", "show_faults", "show_list", "show_table", "show_words"]
 
-__all__ = ["forest_rows", "note", "number", "say", "show_faults", "show_table", "study_row"]
-
-# wider than any line, so that nothing is wrapped or cut where a program reads
-_UNWRAPPED = 10_000
+# where no terminal says how wide a line may be
+_WIDTH = 120
+# a longer line is hard to read
+_WORDS = 100
 # what a shell shows for a program that its reader has left
 _NO_READER = 141
 
@@ -42,94 +42,61 @@ def show_faults(faults: Iterable[Fault], *, err: bool = True) -> None:
         _write(_clean(str(fault)), err=err)
 
 
-def show_table(
-    headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
-) -> None:
-    """Write a table to standard output: fitted to a terminal, else one line a row.
+def show_words(text: str, *, lead: str = "") -> None:
+    """Write a paragraph to standard output, with `lead` before its first line."""
+    # markup of the page is none here, and what it keeps together stays together
+    plain = text.striptags() if hasattr(text, "striptags") else text
+    width = min(_WORDS, _console().width)
+    for line in textwrap.wrap(
+        plain, width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
+    ):
+        say(line)
 
-    Parameters
-    ----------
-    headings : sequence of str
-        One a column.
-    rows : iterable of sequences
-        Numbers are rounded to three digits and stand right, what is missing is left empty; a
-        column without any value is left out.
-    title : str, optional
-        Above the table.
-    """
+
+def show_list(heading: str, items: Iterable[str]) -> None:
+    """Write a heading and one paragraph an item; nothing where there is none."""
+    items = list(items)
+    if items:
+        say(heading)
+        for item in items:
+            show_words(item, lead="  - ")
+        say("")
+
+
+def show_table(table: Table) -> None:
+    """Write a table to standard output, fitted to the terminal or else to 120 columns."""
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
-    rows = [tuple(row) for row in rows]
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_UNWRAPPED)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    cells = [[_cell(value) for value in row] for row in rows]
-    shown = [position for position in range(len(headings)) if any(row[position] for row in cells)]
-    for position in shown:
-        numeric = any(isinstance(row[position], int | float) for row in rows)
-        justify: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(Text(headings[position]), justify=justify, overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(row[position]) for position in shown))
+    if not table.rows:
+        return
+    console = _console()
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        justify: Literal["left", "right"] = "right" if column.kind == "number" else "left"
+        grid.add_column(Text(_clean(column.heading)), justify=justify, overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(_clean("" if cell is None else str(cell))) for cell in row.cells))
     with console.capture() as captured:
-        if title:
-            console.print(Text(_clean(title), style="bold"), soft_wrap=True)
-        console.print(table)
+        if table.caption:
+            console.print(Text(_clean(table.caption), style="bold"))
+        console.print(grid)
     for line in captured.get().splitlines():
         _write(line.rstrip())
 
 
-def number(value: float) -> str:
-    """Return a number with three digits; what is all but certain is not rounded to certainty.
-
-    Examples
-    --------
-    >>> number(0.68421), number(27.04), number(0.99991), number(float("nan"))
-    ('0.684', '27', '>0.999', '')
-    """
-    if math.isnan(value):
-        return ""
-    if 0.9995 <= value < 1.0:
-        return ">0.999"
-    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+def count_of(number: int, noun: str) -> str:
+    """Return ``1 study`` or ``4 studies``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
-def study_row(study: Study) -> tuple[str, str, int, int | None, str]:
-    """Return id, label, arms, patients and outcomes; a patient counts in one arm only."""
-    patients = [
-        next((count for count in counts if count is not None), None)
-        for arm in study.arms
-        if not arm.shares_patients_with
-        for counts in [(arm.patients.infused, arm.patients.enrolled, arm.patients.evaluable)]
-    ]
-    known = [count for count in patients if count is not None]
-    outcomes = dict.fromkeys(finding.outcome for finding in study.findings)
-    return (
-        study.id,
-        study.label,
-        len(study.arms),
-        sum(known) if known else None,
-        ", ".join(outcomes),
-    )
+def _console() -> Console:
+    from rich.console import Console
 
-
-def forest_rows(table: pd.DataFrame) -> list[tuple[object, ...]]:
-    """Return a forest table as a reader sees it: label, arm, events, reported, model, weight."""
-    return [
-        (
-            row["label"],
-            " ".join(str(row[name]) for name in ("subgroup", "arm_label") if row[name]),
-            _pair(row["events"], row["total"]),
-            _interval(row["crude"], row["crude_lower"], row["crude_upper"]),
-            _interval(row["shrunken"], row["shrunken_lower"], row["shrunken_upper"]),
-            row["weight"],
-        )
-        for row in table.to_dict("records")
-    ]
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
 def _write(line: str, *, err: bool = False) -> None:
@@ -141,23 +108,8 @@ def _write(line: str, *, err: bool = False) -> None:
         raise typer.Exit(_NO_READER) from None
 
 
-def _pair(events: float, total: float) -> str:
-    return "" if math.isnan(total) else f"{events:.0f}/{total:.0f}"
-
-
-def _interval(middle: float, lower: float, upper: float) -> str:
-    return "" if math.isnan(middle) else f"{number(middle)} ({number(lower)}–{number(upper)})"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(value) if isinstance(value, float) else _clean(str(value))
-
-
 def _clean(text: str) -> str:
     """Return text on one line, without what would steer a terminal or break its encoding."""
+    shown = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return printable(text).encode(encoding, "replace").decode(encoding)
+    return shown.encode(encoding, "replace").decode(encoding)

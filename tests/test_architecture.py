@@ -29,6 +29,7 @@ FLOORS = {
     "report": 6,
     "cli": 7,
     "screen": 7,
+    "shell": 7,
     "__init__": 7,
     "__main__": 7,
 }

@@ -11,14 +11,29 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
+from markupsafe import Markup
 
 import metacart as mc
-from metacart import cli, screen
+from metacart import cli, screen, shell
 from metacart.errors import Fault, InputError
+from metacart.inference.records import evidence_text
+from metacart.records.spec import FILTERS
+from metacart.records.vocabulary import (
+    EXPOSURES,
+    GRADINGS,
+    OUTCOMES,
+    POPULATIONS,
+    TIME_HANDLINGS,
+)
+from metacart.report import DEFAULT_SEED
 from metacart.report.build import Report
+from metacart.report.tables import Column, table_of
+from metacart.report.words import percent
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
@@ -102,7 +117,17 @@ def test_help_answers_in_half_a_second() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("studies",), ("studies", "check"), ("fit",), ("forest",), ("compare",), ("report",)],
+    [
+        (),
+        ("studies",),
+        ("studies", "check"),
+        ("vocabulary",),
+        ("account",),
+        ("fit",),
+        ("forest",),
+        ("compare",),
+        ("report",),
+    ],
     ids=" ".join,
 )
 def test_help_shows_an_example(command: tuple[str, ...], run: Callable[..., Run]) -> None:
@@ -131,8 +156,28 @@ def test_no_command_is_a_faulty_command_line(run: Callable[..., Run]) -> None:
         (("fit",), "metacart fit: Missing argument 'SPEC'; try: metacart fit --help"),
         (("fit", "cr_rate"), "metacart fit: Missing option '--out'"),
         (("fit", "cr_rate", "--ouf", "x.nc"), "metacart fit: No such option: --ouf"),
-        (("fit", "cr_rate", "--out", "x.nc", "--draws", "0"), "Invalid value for '--draws'"),
-        (("fit", "cr_rate", "--out", "x.nc", "--seed", "-1"), "Invalid value for '--seed'"),
+        (
+            ("fit", "cr_rate", "--out", "x.nc", "--draws", "0"),
+            "metacart fit: --draws: '0'; allowed: greater than or equal to 1",
+        ),
+        (
+            ("fit", "cr_rate", "--out", "x.nc", "--draws", "1.5"),
+            "metacart fit: --draws: '1.5'; allowed: a valid integer",
+        ),
+        *(
+            ((*command, "--seed", seed), f"--seed: '{seed}'; allowed: {allowed}")
+            for seed, allowed in (
+                ("-1", "greater than or equal to 0"),
+                ("4294967296", "less than or equal to 4294967295"),
+                (26 * "9", "less than or equal to 4294967295"),
+            )
+            for command in (
+                ("fit", "cr_rate", "--out", "x.nc"),
+                ("forest", "cr_rate", "--out", "x.svg"),
+                ("compare", "cr_rate", "a", "b", "c"),
+                ("report", "cr_rate"),
+            )
+        ),
         (("compare", "cr_rate", "scfv", "human"), "Missing argument 'REFERENCE'"),
         (("studies", "chekc"), "metacart studies: No such command 'chekc'. Did you mean 'check'?"),
         (("studies", "--studies", "x", "check"), "--studies: stands before 'check'"),
@@ -182,6 +227,8 @@ def test_no_command_is_a_faulty_command_line(run: Callable[..., Run]) -> None:
             "LEVEL: 'unreported' against itself; allowed: two different levels",
         ),
         (("report", "cr_rat"), "model: 'cr_rat' is not known"),
+        (("account", "cr_rat"), "model: 'cr_rat' is not known"),
+        (("vocabulary", "--studies", "no"), "no: no such file or folder"),
         (("report", "--studies", "no"), "no: no such file or folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -308,6 +355,31 @@ def test_a_duplicate_id(run: Callable[..., Run], write: Write, study_data: Make)
     assert "two" in result.out
 
 
+def test_a_file_that_cannot_be_read_hides_no_other_fault(
+    run: Callable[..., Run],
+    write: Write,
+    study_data: Make,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(study_data({"count": {"events": 21, "total": 20}}))
+    locked = write(study_data(id="roe2021"))
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == locked.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    # a superuser may read everything: what the system would say is put in its place
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "access", lambda path, _mode, **_: Path(path).name != locked.name)
+    result = run("studies", "check", "roe2021.toml", "doe2020.toml")
+    assert result.status == 2
+    assert "roe2021.toml: cannot be read: Permission denied" in result.out
+    assert re.search(r"doe2020\.toml:\d+: .*21", result.out)
+
+
 def test_a_missing_file_and_a_faulty_one_are_both_listed(
     run: Callable[..., Run], write: Write, study_data: Make, here: Path
 ) -> None:
@@ -360,8 +432,9 @@ def test_from_outside_a_fault_is_a_line_and_a_status(
     assert (result.returncode, result.stdout) == (2, "")
     assert "Traceback" not in result.stderr
     lines = result.stderr.splitlines()
-    assert len(lines) == 2
-    assert all(re.match(r"doe2020\.toml:\d+: findings\[[01]\]\.", line) for line in lines)
+    places = [re.match(r"doe2020\.toml:\d+: findings\[([01])\]\.", line) for line in lines]
+    assert all(places)
+    assert {place[1] for place in places if place} == {"0", "1"}
     assert [path.name for path in tmp_path.iterdir()] == ["doe2020.toml"]
 
 
@@ -372,9 +445,78 @@ def test_studies_lists_the_bundled_ones(run: Callable[..., Run]) -> None:
     result = run("studies")
     rows = {line.split()[0]: line.split() for line in result.out.splitlines() if line.strip()}
     assert result.status == 0
-    assert rows["an2022"][1:5] == ["An", "2022", "4", "19"]
-    assert rows["li2020"][1:5] == ["Li", "2020", "4", "39"]
-    assert f"{len(mc.load_studies())} studies" in result.out
+    assert rows["an2022"][1:6] == ["An", "2022", "4", "19", "infused"]
+    assert rows["li2020"][1:6] == ["Li", "2020", "4", "39", "infused"]
+    collection = mc.load_studies()
+    findings = [finding.outcome for study in collection for finding in study.findings]
+    assert rows["crs"][1:] == ["4", str(findings.count("crs"))]
+    assert f"{len(collection)} studies, {len(findings)} findings" in result.out
+    assert result.err == (
+        f"{len(collection.warnings)} warnings about the studies: `metacart studies check` lists "
+        "them\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("patients", "shown"),
+    [
+        ({"enrolled": 21, "infused": 20}, "20 infused"),
+        ({"enrolled": 21}, "21 enrolled"),
+        ({"evaluable": 19}, "19 evaluable"),
+        ({"responders": 13}, ""),
+    ],
+)
+def test_patients_are_listed_with_their_population(
+    patients: dict[str, int],
+    shown: str,
+    run: Callable[..., Run],
+    write: Write,
+    study_data: Make,
+    here: Path,
+) -> None:
+    population, number = list(patients.items())[-1]
+    finding = {"count": {"events": 1, "total": number}, "population": population}
+    write(study_data(finding, arms=({"patients": patients},)))
+    result = run("studies", "--studies", "doe2020.toml")
+    row = next(line.split() for line in result.out.splitlines() if "Doe" in line)
+    assert row[4:-1] == shown.split()
+
+
+def test_nothing_is_wider_than_120_columns_where_no_terminal_is(
+    run: Callable[..., Run],
+) -> None:
+    for command in (("studies",), ("vocabulary",), ("account", "cr_rate")):
+        assert max(map(len, run(*command).out.splitlines())) <= 120
+
+
+def test_vocabulary_shows_every_word_and_those_of_a_folder(
+    run: Callable[..., Run], write: Write, study_data: Make, here: Path
+) -> None:
+    result = run("vocabulary")
+    words = set(re.findall(r"[\w-]+", result.out))
+    known = (*OUTCOMES, *EXPOSURES, *POPULATIONS, *GRADINGS, *TIME_HANDLINGS, *FILTERS)
+    assert result.status == 0
+    assert set(known) <= words
+    row = next(x.split() for x in result.out.splitlines() if x.startswith(" severe_crs "))
+    assert row[1] == "lower"
+    assert row[-1] == "crs"
+    write(study_data(), "mine/doe2020.toml")
+    own = '[outcomes.fever]\ntitle = "fever"\ndefinition = "above 38 °C"\nbetter = "lower"\n'
+    write("schema = 1\n" + own, "mine/vocabulary.toml")
+    assert "above 38 °C" in run("vocabulary", "--studies", "mine").out
+
+
+def test_account_shows_what_is_used_and_what_is_left_out(run: Callable[..., Run]) -> None:
+    result = run("account", "cr_rate")
+    table = mc.account(mc.load_studies(), mc.load_model("cr_rate"))
+    left = table[(table["outcome"] == "complete_remission") & ~table["used"]]
+    assert (result.status, result.err) == (0, "")
+    used, _, rest = result.out.partition("Left out: ")
+    assert used.startswith("Used: 2 findings")
+    assert rest.startswith(f"{len(left)} findings of complete remission")
+    assert "25/28" in used
+    assert "25/28" not in rest
+    assert rest.count("24/25 ") == 2  # a subgroup arm, and a comparison
 
 
 def test_studies_of_a_folder_with_and_without_the_bundled_ones(
@@ -394,7 +536,7 @@ def test_a_patient_is_listed_once(
 ) -> None:
     arms = ({}, {"id": "again", "infusion": "retreatment", "shares_patients_with": ["car"]})
     write(study_data(arms=arms))
-    assert "2         20" in run("studies", "--studies", "doe2020.toml").out
+    assert "2   20 infused" in run("studies", "--studies", "doe2020.toml").out
 
 
 def test_check_of_sound_files(
@@ -445,12 +587,14 @@ def test_a_fit_that_did_not_converge_is_saved_and_exits_1(
     result, folder = fitted
     assert result.returncode == 1
     assert result.stdout.startswith("Complete remission by origin of the binder\n")
-    assert "population average" in result.stdout
+    assert "Population average" in result.stdout
+    assert "No answer: the computation failed its check." in result.stdout
+    assert "Of 100 patients" not in result.stdout
     lines = result.stderr.splitlines()
     assert lines[-1].startswith("not converged, must not be used: ")
     assert "wrote new/fit.nc" in lines
     # no progress bar, no warning of a library
-    assert all(re.match(r"\d+ warnings about|warning: surpris|wrote|not conv", x) for x in lines)
+    assert all(re.match(r"warning: surpris|wrote|not conv", line) for line in lines)
     assert [path.name for path in (folder / "new").iterdir()] == ["fit.nc"]
     fit = mc.load_fit(folder / "new" / "fit.nc")
     assert json.loads(fit.attrs["spec"])["id"] == "by_origin"
@@ -482,18 +626,71 @@ def test_fit(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> Non
     assert result.status == 0
     assert {key: stored[key] for key in ("draws", "seed")} == {"draws": 7, "seed": 3}
     assert stored["spec"].id == "by_origin"
-    summary = mc.summarize(mc.load_fit(here / "a" / "fit.nc"))
-    for row in summary.itertuples():
-        line = next(x for x in result.out.splitlines() if x.strip().startswith(row.estimand))
-        assert screen.number(row.median) in line
-        assert screen.number(row.upper) in line
+    fit = mc.load_fit(here / "a" / "fit.nc")
+    summary = mc.summarize(fit).set_index("estimand")
+    for name in ("median study", "population average", "next study"):
+        row = summary.loc[name]
+        # per cent, as on the page
+        shown = f"{percent(row['median'])} % ({percent(row['lower'])} to {percent(row['upper'])})"
+        assert any(x.strip().startswith(name.capitalize()) and shown in x for x in lines_of(result))
+    average = percent(summary.loc["population average", "median"])
+    assert f"Of 100 patients in an average study population, {average} reach" in result.out
+
+
+def lines_of(result: Run) -> list[str]:
+    return result.out.splitlines()
+
+
+def test_a_fit_says_what_it_rests_on(run: Callable[..., Run], stored: dict[str, Any]) -> None:
+    result = run("fit", "by_origin.toml", "--out", "fit.nc")
+    table = mc.account(mc.load_studies(), mc.load_model("by_origin.toml"))
+    left = table[(table["outcome"] == "complete_remission") & ~table["used"]]
+    for words in (
+        "evidence  2 studies, 2 findings, 67 patients",
+        f"left out  {len(left)} findings of complete remission; `metacart account SPEC` says why",
+        "mu ~ Normal(0, 1.5), tau ~ HalfNormal(1)",
+        "seed      1, 4 chains of",
+        "mostly the prior",
+    ):
+        assert words in re.sub(r"\n +(?=\S)", " ", result.out)
+    assert stored["seed"] == DEFAULT_SEED == 1
+    assert "Numeric moderators" not in result.out
+    assert result.err.splitlines()[-1] == "wrote fit.nc"
+    assert "about the studies" not in result.err
+
+
+def test_notes_of_a_question_are_shown(
+    run: Callable[..., Run], stored: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = mc.fit
+
+    def noted(*given: Any, **options: Any) -> Any:
+        fit = inner(*given, **options)
+        fit.attrs["spec"] = json.dumps(json.loads(fit.attrs["spec"]) | {"notes": ["Mind the gap."]})
+        return fit
+
+    monkeypatch.setattr(mc, "fit", noted)
+    assert "  - Mind the gap.\n" in run("fit", "by_origin.toml", "--out", "fit.nc").out
+
+
+def test_numeric_moderators_are_said_to_be_used_as_given(
+    run: Callable[..., Run], here: Path
+) -> None:
+    (here / "by_year.toml").write_text(
+        MODEL.replace("by_origin", "by_year").replace('"scfv"', '"year"')
+    )
+    result = run("fit", "by_year.toml", "--out", "fit.nc", "--draws", "20", "--quiet")
+    assert (
+        "Numeric moderators (year) are used as given: mu is where all of them are 0, and its prior "
+        "holds there."
+    ) in " ".join(result.out.split())
 
 
 def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:
     result = run("forest", "by_origin.toml", "--out", "forest.svg")
     assert result.status == 0
     row = next(line for line in result.out.splitlines() if "25/28" in line)
-    assert "0.893 (0.718–0.977)" in row  # the exact interval of Chen 2021
+    assert "89 (72 to 98)" in row  # the exact interval of Chen 2021
     assert "36/39" in result.out
     assert "next study" in result.out
     assert (here / "forest.svg").read_text().rstrip().endswith("</svg>")
@@ -503,10 +700,36 @@ def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> 
 def test_compare(run: Callable[..., Run], stored: dict[str, Any]) -> None:
     result = run("compare", "by_origin.toml", "scfv", "humanized", "unreported")
     assert result.status == 0
-    assert result.out.startswith("scfv: humanized against unreported\n")
-    for words in ("odds ratio", "risk difference", "risk ratio", "p better", "mostly the prior"):
+    rows = [line.split() for line in result.out.splitlines()]
+    assert ["humanized", "Chen", "2021"] in [row[:3] for row in rows if row[-1:] == ["25/28"]]
+    assert ["unreported", "Li", "2020"] in [row[:3] for row in rows if row[-1:] == ["36/39"]]
+    assert "ScFv" not in result.out
+    assert "scFv origin: humanized against unreported; risk differences" in result.out
+    for words in ("odds ratio", "risk difference", "risk ratio", "P(humanized better)"):
         assert words in result.out
-    assert "better is higher; a comparison across studies only: ecological" in result.out
+    assert "mostly the prior" in result.out
+    assert "ecological, no study has both levels" in " ".join(result.out.split())
+
+
+def test_arms_of_a_level_are_counted_together() -> None:
+    evidence = pd.DataFrame(
+        {
+            "study": ["a", "b", "c"],
+            "label": ["A 2020", "B 2021", "C 2022"],
+            "arm_label": "car",
+            "new": [True, False, True],
+            "events": [1, 2, 3],
+            "total": [4, 5, 6],
+        }
+    )
+    fit = SimpleNamespace(attrs={"evidence": evidence_text(evidence)})
+    rows = [row.cells for row in shell.level_rows(fit, "new", "true", "false").rows]
+    assert rows == [
+        ("true", "A 2020", "car", "1/4"),
+        ("true", "C 2022", "car", "3/6"),
+        ("true", "together", "2 arms", "4/10"),
+        ("false", "B 2021", "car", "2/5"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -547,12 +770,14 @@ def test_report(
     assert (quiet.status, quiet.out) == (status, "page/index.html\n")
     assert len(quiet.err.splitlines()) == len(failed)
     assert (asked["specs"], asked["studies"], asked["out"]) == (None, None, Path("report"))
+    assert asked["seed"] == DEFAULT_SEED
 
 
 def test_quiet_leaves_results_alone(run: Callable[..., Run], stored: dict[str, Any]) -> None:
     result = run("fit", "by_origin.toml", "--out", "fit.nc", "--quiet")
     assert (result.status, result.err) == (0, "")
-    assert "population average" in result.out
+    assert "Population average" in result.out
+    assert "Before you use this:" in result.out
     assert stored["progress"] is False
 
 
@@ -590,31 +815,27 @@ def test_ctrl_c_is_quiet(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatc
 # ---- the screen
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.68421, "0.684"),
-        (0.0412, "0.0412"),
-        (27.04, "27"),
-        (-1.2345, "-1.23"),
-        (1234.5, "1234"),
-        (0.99991, ">0.999"),
-        (0.9989, "0.999"),
-        (1.0, "1"),
-        (0.0, "0"),
-        (float("nan"), ""),
-    ],
-)
-def test_numbers(value: float, shown: str) -> None:
-    assert screen.number(value) == shown
-
-
-def test_a_column_without_values_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_table(("name", "at", "n"), [("a", "", 1), ("b", None, 23)], title="Title")
+def test_a_table_is_aligned_and_one_without_rows_is_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = [Column("name"), Column("at"), Column("n", "number")]
+    screen.show_table(table_of("Title", columns, [("a", "", 1), ("b", None, 23)]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Title"
     assert lines[2] == " name    n"
     assert lines[4:6] == [" a       1", " b      23"]
+    screen.show_table(table_of("Title", columns, []))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_paragraph_is_wrapped_under_its_lead(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_words(Markup("<b>7</b> to\u00a09 of 100"), lead="note  ")
+    screen.show_words("word " * 30, lead="  - ")
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "note  7 to 9 of 100"
+    assert len(second) <= 100
+    assert second.startswith("  - word")
+    assert third.startswith("    word")
 
 
 def test_a_fault_stays_on_one_line_and_steers_no_terminal(

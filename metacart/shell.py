@@ -1,0 +1,338 @@
+"""What the shell says of studies, questions and fits, in the words and numbers of the page."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from metacart.report.tables import Column, Table, table_of
+from metacart.screen import count_of, say, show_list, show_table, show_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from metacart.evidence.collection import Studies
+    from metacart.records.spec import ModelSpec
+    from metacart.records.study import Study
+    from metacart.records.vocabulary import Outcome
+
+__all__ = [
+    "account_tables",
+    "fit_tables",
+    "forest_rows",
+    "level_rows",
+    "show_fit",
+    "study_tables",
+    "surprises",
+    "vocabulary_tables",
+]
+
+# the first of these that a paper gives is the number of patients of an arm
+_COUNTED = ("infused", "enrolled", "evaluable")
+
+
+def study_tables(studies: Studies) -> tuple[Table, Table]:
+    """Return the studies, and the outcomes that they report."""
+    rows = [
+        (
+            study.id,
+            study.label,
+            len(study.arms),
+            _patients(study),
+            len(study.findings),
+        )
+        for study in studies
+    ]
+    found = Counter(finding.outcome for study in studies for finding in study.findings)
+    within = Counter(
+        name for study in studies for name in {finding.outcome for finding in study.findings}
+    )
+    listed = table_of(
+        "Studies",
+        [
+            Column("id"),
+            Column("study"),
+            Column("arms", "number"),
+            Column("patients"),
+            Column("findings", "number"),
+        ],
+        rows,
+    )
+    outcomes = table_of(
+        "What they report",
+        [Column("outcome"), Column("studies", "number"), Column("findings", "number")],
+        [(name, within[name], number) for name, number in found.most_common()],
+    )
+    return listed, outcomes
+
+
+def _patients(study: Study) -> str:
+    """Return how many patients there are, and of which population; each counts in one arm only."""
+    known = []
+    for arm in study.arms:
+        if not arm.shares_patients_with:
+            numbers = ((getattr(arm.patients, name), name) for name in _COUNTED)
+            known += [next((each for each in numbers if each[0] is not None), (0, ""))]
+    names = " or ".join(dict.fromkeys(name for _, name in known if name))
+    return f"{sum(number for number, _ in known)} {names}" if names else ""
+
+
+def vocabulary_tables(outcomes: Mapping[str, Outcome]) -> Iterator[Table]:
+    """Yield the words of study files and models: outcomes first, then the short lists."""
+    from metacart.records.spec import FILTERS
+    from metacart.records.vocabulary import EXPOSURES, GRADINGS, POPULATIONS, TIME_HANDLINGS
+
+    yield table_of(
+        "Outcomes",
+        [Column("outcome"), Column("better"), Column("an event is", "text"), Column("part of")],
+        [
+            (name, outcome.better, outcome.definition, outcome.parent)
+            for name, outcome in outcomes.items()
+        ],
+    )
+    yield table_of(
+        "Exposures: what the two groups of a comparison inside an arm differ in",
+        [Column("exposure"), Column("is", "text")],
+        EXPOSURES.items(),
+    )
+    words = {
+        "population": POPULATIONS,
+        "grading": GRADINGS,
+        "time_handling": TIME_HANDLINGS,
+        "[include]": FILTERS,
+    }
+    yield table_of(
+        "Other keys and the words that they take",
+        [Column("key"), Column("words", "text")],
+        [(key, ", ".join(known)) for key, known in words.items()],
+    )
+
+
+def show_fit(
+    fit: xr.DataTree,
+    studies: Studies,
+    tables: Iterable[Table | None],
+    *,
+    contrasts: Mapping[str, pd.DataFrame] | None = None,
+) -> None:
+    """Write what a fit says, in the words and numbers of the page.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    studies : Studies
+        The studies that were asked.
+    tables : iterable of Table
+        What the command is about.
+    contrasts : mapping of str to DataFrame, optional
+        From ``contrast``: then the answer is about these.
+    """
+    from metacart.inference.records import evidence_of, spec_of
+    from metacart.report.answer import answer, question_of
+    from metacart.report.basis import basis_of
+    from metacart.report.words import outcome_of
+    from metacart.results.summary import summarize
+
+    spec = spec_of(fit)
+    outcome = outcome_of(spec.outcome, studies.vocabulary)
+    title, asked = question_of(spec.title, spec.question, outcome)
+    basis = basis_of(evidence_of(fit), spec, studies)
+    found = answer(fit, summarize(fit), contrasts or {}, outcome, basis)
+    show_words(title)
+    show_words(asked)
+    say("")
+    for name, text in _facts(fit, studies):
+        show_words(text, lead=f"{name:<10}")
+    say("")
+    if fit.attrs["converged"]:
+        for sentence in found.lead:
+            show_words(sentence)
+        for reading in found.readings:
+            further = f", next study {reading.next_study}" if reading.next_study else ""
+            show_words(
+                f"{reading.name}: {reading.value} ({reading.interval}){further}; {reading.words}",
+                lead="  ",
+            )
+    else:
+        show_words("No answer: the computation failed its check.")
+    say("")
+    for table in tables:
+        if table is not None:
+            show_table(table)
+    show_list("Before you use this:", [*found.cautions, *_numeric(fit), *spec.notes])
+
+
+def _facts(fit: xr.DataTree, studies: Studies) -> Iterator[tuple[str, str]]:
+    from metacart.evidence.selection import account
+    from metacart.inference.records import evidence_of, spec_of
+    from metacart.report.account_tables import exclusion_table
+    from metacart.report.model_words import priors_of
+    from metacart.report.questions import Question
+    from metacart.report.words import outcome_of
+
+    spec, evidence = spec_of(fit), evidence_of(fit)
+    counted = f", {int(evidence['total'].sum())} patients" if "total" in evidence else ""
+    number = int(evidence["study"].nunique())
+    yield (
+        "evidence",
+        f"{count_of(number, 'study')}, {count_of(len(evidence), 'finding')}{counted}",
+    )
+    question = Question(spec, account(studies, spec), evidence)
+    left = len(exclusion_table(question, studies).rows)
+    title = outcome_of(spec.outcome, studies.vocabulary).title
+    yield (
+        "left out",
+        f"{count_of(left, 'finding')} of {title}"
+        + ("; `metacart account SPEC` says why" if left else ""),
+    )
+    yield "priors", ", ".join(f"{name} ~ {prior}" for name, prior in priors_of(fit).items())
+    sizes = fit["posterior"].sizes
+    yield "seed", f"{fit.attrs['seed']}, {sizes['chain']} chains of {sizes['draw']} draws"
+
+
+def _numeric(fit: xr.DataTree) -> Iterator[str]:
+    from metacart.inference.records import design_of
+    from metacart.modelling.design import moderators_of
+
+    names = [item.name for item in moderators_of(design_of(fit)) if item.kind == "numeric"]
+    if names:
+        yield (
+            f"Numeric moderators ({', '.join(names)}) are used as given: mu is where all of them "
+            "are 0, and its prior holds there."
+        )
+
+
+def fit_tables(fit: xr.DataTree) -> Iterator[Table | None]:
+    """Yield the estimands, thresholds, levels and spread of a fit, as on the page."""
+    from metacart.inference.records import spec_of
+    from metacart.report.check_tables import heterogeneity_table
+    from metacart.report.result_tables import estimand_table, level_table, threshold_table
+    from metacart.results.heterogeneity import heterogeneity
+    from metacart.results.summary import summarize
+
+    summary = summarize(fit)
+    yield estimand_table(fit, summary)
+    yield threshold_table(fit, summary)
+    yield level_table(fit)
+    yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)
+
+
+def forest_rows(fit: xr.DataTree) -> Table:
+    """Return the rows of a forest plot: what each study reports, and what the model makes of it."""
+    from metacart.inference.records import design_of
+    from metacart.modelling.design import scale_of
+    from metacart.report.words import interval, value_format
+    from metacart.results.forest_table import forest_table
+
+    scale = scale_of(design_of(fit))
+    form = value_format(scale)
+
+    def shown(row: Mapping[Hashable, Any], name: str) -> str:
+        if math.isnan(row[name]):
+            return ""
+        ends = interval(row[f"{name}_lower"], row[f"{name}_upper"], scale)
+        return f"{form(row[name])} ({ends})"
+
+    unit = ", %" if scale.name in ("logit", "cloglog") else ""
+    return table_of(
+        "Forest",
+        [
+            Column("study"),
+            Column("arm", "text"),
+            Column("events", "number"),
+            Column(f"reported{unit}", "number"),
+            Column(f"model{unit}", "number"),
+            Column("weight, %", "number"),
+        ],
+        [
+            (
+                row["label"],
+                " ".join(str(row[name]) for name in ("subgroup", "arm_label") if row[name]),
+                "" if math.isnan(row["total"]) else f"{row['events']:.0f}/{row['total']:.0f}",
+                shown(row, "crude"),
+                shown(row, "shrunken"),
+                "" if math.isnan(row["weight"]) else f"{row['weight']:.0f}",
+            )
+            for row in forest_table(fit).to_dict("records")
+        ],
+    )
+
+
+def level_rows(fit: xr.DataTree, moderator: str, *first: str) -> Table:
+    """Return what the studies report at each level of a moderator, some levels before others."""
+    from metacart.inference.records import evidence_of
+    from metacart.modelling.moderators import level_text
+
+    evidence = evidence_of(fit)
+    at = evidence[moderator].map(level_text)
+    rows: list[tuple[str, ...]] = []
+    for level in dict.fromkeys([*first, *at]):
+        here = evidence[at == level]
+        for row in here.to_dict("records"):
+            if "total" in row:
+                value = f"{row['events']}/{row['total']}"
+            else:
+                value = f"{row['ratio']:g} ({row['lower']:g} to {row['upper']:g})"
+            rows.append((level, row["label"], row["arm_label"], value))
+        if "total" in evidence and len(here) > 1:
+            together = f"{here['events'].sum()}/{here['total'].sum()}"
+            rows.append((level, "together", count_of(len(here), "arm"), together))
+    return table_of(
+        "What the studies report at each level",
+        [Column(moderator), Column("study"), Column("arm", "text"), Column("reported", "number")],
+        rows,
+    )
+
+
+def account_tables(spec: ModelSpec, studies: Studies) -> Iterator[Table]:
+    """Yield the findings that a question takes, and those of its outcome that it leaves out."""
+    from metacart.evidence.selection import account
+    from metacart.report.account_tables import exclusion_table
+    from metacart.report.questions import Question
+
+    question = Question(spec, account(studies, spec))
+    used = question.account[question.account["used"]].to_dict("records")
+    yield table_of(
+        f"Used: {count_of(len(used), 'finding')}",
+        [
+            Column("Study"),
+            Column("Arm", "text"),
+            Column("Reported", "number"),
+            Column("Place in the paper", "text"),
+        ],
+        [
+            (row["label"], studies[row["study"]].arm(row["arm"]).label, row["value"], row["at"])
+            for row in used
+        ],
+    )
+    left = exclusion_table(question, studies)
+    kept = [at for at, column in enumerate(left.columns) if column.heading != "Patients, time"]
+    yield table_of(
+        left.caption,
+        [left.columns[at] for at in kept],
+        [tuple(row.cells[at] for at in kept) for row in left.rows],
+    )
+
+
+def surprises(fit: xr.DataTree) -> Iterator[str]:
+    """Yield what was reported but is surprising under the model, a line each."""
+    from metacart.inference.records import design_of
+    from metacart.modelling.design import scale_of
+    from metacart.report.check_tables import check_name
+    from metacart.report.words import value_format
+    from metacart.results.checks import predictive_checks
+
+    scale = scale_of(design_of(fit))
+    checks = predictive_checks(fit)
+    for row in checks[checks["surprising"]].to_dict("records"):
+        counted = "events" in row["check"]
+        form = "{:.0f}".format if counted else value_format(scale)
+        unit = " %" if scale.name in ("logit", "cloglog") and not counted else ""
+        yield (
+            f"surprising under the model: {check_name(row, {})} is {form(row['observed'])}{unit}, "
+            f"expected {form(row['lower'])} to {form(row['upper'])}{unit}"
+        )
