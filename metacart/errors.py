@@ -7,11 +7,19 @@ found, what is allowed and what to try.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Fault", "InputError", "MetacartError", "nearest", "refuse_unknown"]
+__all__ = [
+    "Fault",
+    "InputError",
+    "MetacartError",
+    "did_you_mean",
+    "nearest",
+    "refuse_unknown",
+    "shown",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +100,38 @@ class InputError(MetacartError, ValueError):
         return type(self), (self.faults,)
 
 
+def shown(value: object) -> str:
+    """Return a value as a file would hold it, cut where it is long.
+
+    Examples
+    --------
+    >>> shown(True), shown("B-ALL"), shown({"events": 13})
+    ('true', "'B-ALL'", 'a table')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a table"
+    text = repr(value) if isinstance(value, str | list | tuple) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+_LONGEST = 60
+
+
 def nearest(word: object, allowed: Iterable[object]) -> str:
-    """Return ``"did you mean 'x'?"`` for the closest allowed word, or an empty string."""
-    words = [str(name) for name in allowed]
-    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    """Return ``"did you mean 'x'?"`` for the closest allowed word, or an empty string.
+
+    Capital letters make no difference.
+    """
+    words = {str(name).casefold(): str(name) for name in reversed([*allowed])}
+    close = difflib.get_close_matches(str(word).casefold(), words, n=1, cutoff=0.6)
+    return did_you_mean(words[close[0]]) if close else ""
+
+
+def did_you_mean(word: str) -> str:
+    """Return the hint that names one word."""
+    return f"did you mean '{word}'?"
 
 
 def refuse_unknown(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -135,7 +135,8 @@ def duplicates(parts: Parts) -> Iterator[Fault]:
     """Find counts that stand twice without one being set aside."""
     seen: dict[tuple[object, ...], int] = {}
     for number, finding in parts.findings.items():
-        if finding.kind not in ("count", "grades") or finding.set_aside is not None:
+        counted = finding.count is not None or finding.grades is not None
+        if not counted or finding.set_aside is not None:
             continue
         key = (
             finding.arm,

@@ -7,8 +7,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from metacart.errors import Fault, nearest
 from metacart.evidence.collection import Studies
+from metacart.records.paper import Citation
 from metacart.records.spec import FILTERS, ModelSpec
-from metacart.records.study import Arm, Citation, Study
+from metacart.records.study import Arm, Study
 from metacart.records.vocabulary import EXPOSURES, GRADINGS
 
 __all__ = ["COUNT_COLUMNS", "PLACE_COLUMNS", "RATIO_COLUMNS", "Level", "levels_of", "spec_faults"]

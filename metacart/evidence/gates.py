@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from metacart.errors import Fault, nearest
@@ -10,10 +10,11 @@ from metacart.evidence.agreement import duplicates, graded_counts, parts_of_a_wh
 from metacart.evidence.columns import RESERVED
 from metacart.evidence.figures import count_faults, figure_faults, percentage_faults
 from metacart.evidence.parts import Parts
-from metacart.records.study import Count, Finding, Patients, Spread, Study, grade_bands
+from metacart.records.paper import Spread
+from metacart.records.study import Count, Finding, Patients, Study, grade_bands
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES, POPULATIONS, Outcome
 
-__all__ = ["part_gates", "study_gates"]
+__all__ = ["study_gates"]
 
 
 def study_gates(study: Study, *, vocabulary: Mapping[str, Outcome] = OUTCOMES) -> list[Fault]:
@@ -30,17 +31,11 @@ def study_gates(study: Study, *, vocabulary: Mapping[str, Outcome] = OUTCOMES) -
     list of Fault
         Errors, and warnings for what may be right: a p from another test, an excused misprint.
     """
-    return part_gates(Parts.of(study, vocabulary))
-
-
-def part_gates(parts: Parts) -> list[Fault]:
-    """Check what can be read of a study: see `study_gates`."""
+    parts = Parts.of(study, vocabulary)
     return [fault for gate in _GATES for fault in gate(parts)]
 
 
 def _conduct(parts: Parts) -> Iterator[Fault]:
-    if parts.conduct is None:
-        return
     enrolment = parts.conduct.enrolment
     if enrolment.from_ and enrolment.to and enrolment.from_ > enrolment.to:
         yield Fault(
@@ -110,20 +105,31 @@ def _nested_populations(patients: Patients, place: str) -> Iterator[Fault]:
 
 
 def _words(parts: Parts) -> Iterator[Fault]:
+    """Hold arms, outcomes and exposures against what there is: one fault a word, not a finding."""
+    allowed = {
+        "arm": parts.arm_ids,
+        "outcome": tuple(parts.vocabulary),
+        "exposure": tuple(EXPOSURES),
+    }
+    unknown: dict[tuple[str, str], list[int]] = {}
     for number, finding in parts.findings.items():
-        for name, word, allowed in (
-            ("arm", finding.arm, parts.arm_ids),
-            ("outcome", finding.outcome, tuple(parts.vocabulary)),
-            ("exposure", finding.exposure, tuple(EXPOSURES)),
-        ):
-            # a file without arms has that fault already
-            if word is not None and allowed and word not in allowed:
-                yield Fault(
-                    f"findings[{number}].{name}",
-                    f"'{word}' is not known",
-                    ", ".join(allowed),
-                    nearest(word, allowed),
-                )
+        for name, words in allowed.items():
+            word = getattr(finding, name)
+            if word is not None and word not in words:
+                unknown.setdefault((name, word), []).append(number)
+    for (name, word), (first, *others) in unknown.items():
+        also = f", here and in {_findings(others)}" if others else ""
+        yield Fault(
+            f"findings[{first}].{name}",
+            f"'{word}' is not known{also}",
+            ", ".join(allowed[name]),
+            nearest(word, allowed[name]),
+        )
+
+
+def _findings(numbers: Sequence[int]) -> str:
+    shown = ", ".join(f"findings[{number}]" for number in numbers[:5])
+    return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
 
 
 def _counts(parts: Parts) -> Iterator[Fault]:

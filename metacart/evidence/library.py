@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from metacart.errors import Fault, InputError, nearest
 from metacart.evidence.collection import Studies
-from metacart.evidence.gates import part_gates
+from metacart.evidence.gates import study_gates
 from metacart.evidence.library_gates import duplicate_ids, library_gates
-from metacart.evidence.parts import Parts
-from metacart.evidence.places import Places, location_of, syntax_line
+from metacart.evidence.source import (
+    PathLike,
+    Source,
+    as_path,
+    entries_of,
+    missing,
+    shown_path,
+)
 from metacart.evidence.vocabulary_file import VOCABULARY_NAME, VocabularyFile, merged_vocabulary
+from metacart.records.mending import hidden_faults
+from metacart.records.shapes import is_id
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Study
 from metacart.records.vocabulary import Outcome
 
-__all__ = ["BUNDLED", "Studies", "check_studies", "list_models", "load_model", "load_studies"]
-
-PathLike = str | os.PathLike[str]
+__all__ = [
+    "BUNDLED",
+    "Studies",
+    "check_studies",
+    "list_models",
+    "load_model",
+    "load_studies",
+    "spec_of",
+]
 
 
 def _bundled(name: str) -> Path:
@@ -106,8 +116,8 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
     InputError
         With every fault of the file, or with the nearest name for one that is not known.
     """
-    path = Path(model)
-    if path.suffix != ".toml" and path.name == os.fspath(model):
+    path = as_path(model, name="model", attempt=f"one of {', '.join(list_models(folder))}")
+    if path.suffix != ".toml" and path.name == str(model):
         names = list_models(folder)
         if path.name not in names:
             raise InputError(
@@ -118,19 +128,25 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
                     nearest(path.name, names) or "or the path of a .toml file",
                 )
             )
-        path = (_MODELS if folder is None else Path(folder)) / f"{path.name}.toml"
-    source = _Source.read(path, headings=("model", "report"))
+        path = _models_in(folder) / f"{path.name}.toml"
+    source = Source.read(path, headings=("model", "report"))
     data = dict(source.data)
-    if "id" not in data and re.fullmatch(r"[a-z][a-z0-9_-]*", path.stem):
+    if "id" not in data and is_id(path.stem):
         data["id"] = path.stem
-    faults = source.name_faults()
+    faults: list[Fault] = []
     try:
         spec = ModelSpec.from_mapping(data)
     except InputError as error:
         faults += error.faults
+    faults += _name_faults(source, faults)
     if faults:
         raise InputError(source.located(faults))
-    return spec
+    return spec.read_from(path)
+
+
+def spec_of(question: ModelSpec | PathLike) -> ModelSpec:
+    """Return a question that is given as a record, by the name of a model, or by a path."""
+    return question if isinstance(question, ModelSpec) else load_model(question)
 
 
 def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
@@ -151,116 +167,25 @@ def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
     InputError
         For a folder that does not exist or holds no ``.toml`` file.
     """
-    return tuple(path.stem for path in _toml_files(_MODELS if folder is None else Path(folder)))
+    return tuple(path.stem for path in _toml_files(_models_in(folder)))
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file that TOML can read."""
-
-    path: Path
-    text: str
-    data: dict[str, Any]
-    headings: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, path: Path, *, headings: tuple[str, ...] = ()) -> _Source:
-        """Read one file; raises `InputError` for what is no TOML."""
-        shown = _shown(path)
-        if not path.is_file():
-            raise InputError(_missing(path))
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise InputError(
-                Fault("", f"cannot be read: {error.strerror}", "a readable file", path=shown)
-            ) from None
-        try:
-            # an editor's byte order mark is no fault of the curator's
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = raw[: error.start].count(b"\n") + 1
-            raise InputError(
-                Fault("", "not UTF-8 text", "UTF-8", "save it as UTF-8", path=shown, line=line)
-            ) from None
-        try:
-            data = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            reason = re.sub(r" \(at [^)]*\)$", "", str(error))
-            line_ = syntax_line(error, text) if isinstance(error, ValueError) else None
-            raise InputError(
-                Fault("", f"no TOML: {reason}", "see https://toml.io", path=shown, line=line_)
-            ) from None
-        if not data:
-            raise InputError(Fault("", "the file is empty", "keys and tables", path=shown))
-        return cls(path, text, data, headings)
-
-    @cached_property
-    def places(self) -> Places:
-        return Places(self.text, headings=self.headings)
-
-    def name_faults(self) -> list[Fault]:
-        """Return a fault unless the id is the file's name."""
-        name = self.data.get("id", self.path.stem)
-        if name == self.path.stem:
-            return []
-        return [
-            Fault(
-                "id",
-                f"{name!r} in a file named {self.path.name}",
-                f"'{self.path.stem}', the file's name",
-                "rename the file, or the id",
-            )
-        ]
-
-    def located(self, faults: Iterable[Fault]) -> list[Fault]:
-        """Return the faults with file and line, and with the arm and outcome of a finding."""
-        located = []
-        for fault in faults:
-            location = location_of(fault.place)
-            place = fault.place + self._label(location)
-            line = self.places.line(location)
-            located.append(replace(fault, place=place, path=_shown(self.path), line=line))
-        return sorted(located, key=lambda fault: fault.line or 0)
-
-    def _label(self, location: tuple[int | str, ...]) -> str:
-        match location:
-            case (("findings" | "arms") as name, int(number), *_):
-                tables = self.data.get(name)
-            case _:
-                return ""
-        if not isinstance(tables, list) or not isinstance(tables[number], dict):
-            return ""
-        keys = ("arm", "outcome") if name == "findings" else ("id",)
-        words = [str(tables[number][key]) for key in keys if key in tables[number]]
-        return f" ({', '.join(words)})" if words else ""
-
-
-def _shown(path: Path) -> str:
-    """Return the path as a reader of the message would write it."""
-    absolute, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 - links stay links
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
-
-
-def _missing(path: Path) -> Fault:
-    folder = path.parent
-    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    found = "no such file or folder" if folder.is_dir() else f"no such folder: {_shown(folder)}"
-    if path.is_dir():
-        found, names = "a folder, not a file", []
-    return Fault(
-        "", found, "a .toml file, or a folder of them", nearest(path.name, names), _shown(path)
-    )
+def _models_in(folder: PathLike | None) -> Path:
+    return _MODELS if folder is None else as_path(folder, name="models")
 
 
 def _toml_files(folder: Path) -> list[Path]:
     """Return the .toml files of a folder by name, leaving out the hidden ones that editors make."""
     if not folder.is_dir():
-        raise InputError(_missing(folder))
-    files = sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
+        raise InputError(missing(folder))
+    files = [
+        path
+        for path in entries_of(folder)
+        if path.suffix == ".toml" and not path.name.startswith(".")
+    ]
     if not files:
         raise InputError(
-            Fault("", "no .toml file in this folder", "one file a paper", path=_shown(folder))
+            Fault("", "no .toml file in this folder", "one file a paper", path=shown_path(folder))
         )
     return files
 
@@ -271,13 +196,13 @@ def _files_at(path: Path) -> list[Path]:
         files = _toml_files(path)
         if [file.name for file in files] == [VOCABULARY_NAME]:
             raise InputError(
-                Fault("", f"only {VOCABULARY_NAME}", "one file a paper", path=_shown(path))
+                Fault("", f"only {VOCABULARY_NAME}", "one file a paper", path=shown_path(path))
             )
         return files
-    if path.is_file() and path.suffix != ".toml":
-        raise InputError(Fault("", "not a .toml file", "a study as TOML", path=_shown(path)))
+    if path.suffix != ".toml" and os.path.isfile(path):  # noqa: PTH113 - never raises
+        raise InputError(Fault("", "not a .toml file", "a study as TOML", path=shown_path(path)))
     own = path.parent / VOCABULARY_NAME
-    return [path, own] if own.is_file() else [path]
+    return [path, own] if os.path.isfile(own) else [path]  # noqa: PTH113
 
 
 def _expanded(paths: Iterable[PathLike]) -> tuple[list[Path], list[Path], list[Fault]]:
@@ -285,9 +210,9 @@ def _expanded(paths: Iterable[PathLike]) -> tuple[list[Path], list[Path], list[F
     studies: dict[Path, Path] = {}
     vocabularies: dict[Path, Path] = {}
     faults: list[Fault] = []
-    for path in map(Path, paths):
+    for given in paths:
         try:
-            files = _files_at(path)
+            files = _files_at(_study_path(given))
         except InputError as error:
             faults += error.faults
             continue
@@ -297,20 +222,29 @@ def _expanded(paths: Iterable[PathLike]) -> tuple[list[Path], list[Path], list[F
     return list(studies.values()), list(vocabularies.values()), faults
 
 
+def _study_path(path: object) -> Path:
+    attempt = ""
+    if isinstance(path, list | tuple):
+        attempt = f"one after the other: load_studies({', '.join(map(repr, path))})"
+    elif path is None:
+        attempt = "load_studies() reads the bundled studies"
+    return as_path(path, name="studies", attempt=attempt)
+
+
 @dataclass
 class _Findings:
     """What one pass over files has found so far."""
 
     faults: list[Fault] = field(default_factory=list)
-    sources: dict[str, _Source] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
 
-    def read(self, path: Path) -> _Source | None:
+    def read(self, path: Path) -> Source | None:
         try:
-            source = _Source.read(path)
+            source = Source.read(path)
         except InputError as error:
             self.faults += error.faults
             return None
-        self.sources[_shown(path)] = source
+        self.sources[shown_path(path)] = source
         return source
 
     def add(self, faults: Iterable[Fault]) -> None:
@@ -330,7 +264,7 @@ def _read_studies(paths: Iterable[PathLike]) -> tuple[Studies, list[Fault]]:
         study, faults = _read_study(source, vocabulary)
         found.faults += source.located(faults)
         if study is not None:
-            studies[_shown(file)] = study
+            studies[shown_path(file)] = study
     ids = {
         shown: source.data["id"]
         for shown, source in found.sources.items()
@@ -338,7 +272,7 @@ def _read_studies(paths: Iterable[PathLike]) -> tuple[Studies, list[Fault]]:
     }
     found.add(duplicate_ids(list(ids.values()), files=list(ids)))
     found.add(library_gates(list(studies.values()), files=list(studies)))
-    order = {_shown(path): number for number, path in enumerate([*vocabulary_files, *files])}
+    order = {shown_path(path): number for number, path in enumerate([*vocabulary_files, *files])}
     faults = sorted(
         found.faults, key=lambda fault: (order.get(fault.path or "", -1), fault.line or 0)
     )
@@ -351,7 +285,7 @@ def _read_vocabularies(files: list[Path], found: _Findings) -> dict[str, Outcome
     for file in files:
         if (source := found.read(file)) is not None:
             try:
-                read[_shown(file)] = VocabularyFile.from_mapping(source.data)
+                read[shown_path(file)] = VocabularyFile.from_mapping(source.data)
             except InputError as error:
                 found.faults += source.located(error.faults)
     vocabulary, faults = merged_vocabulary(read)
@@ -360,20 +294,23 @@ def _read_vocabularies(files: list[Path], found: _Findings) -> dict[str, Outcome
 
 
 def _read_study(
-    source: _Source, vocabulary: Mapping[str, Outcome]
+    source: Source, vocabulary: Mapping[str, Outcome]
 ) -> tuple[Study | None, list[Fault]]:
     """Return the study if it has the form of one, and everything that is wrong in the file."""
-    version = source.data.get("schema")
-    if version is not None and (type(version) is not int or version != 1):
-        return None, [
-            Fault(
-                "schema", f"version {version!r} is not known", "1", "a newer metacart may read it"
-            )
-        ]
-    faults = source.name_faults()
+
+    def gates(study: Study) -> list[Fault]:
+        return study_gates(study, vocabulary=vocabulary)
+
     try:
         study = Study.from_mapping(source.data)
     except InputError as error:
-        parts = Parts.readable(source.data, vocabulary)
-        return None, [*faults, *error.faults, *part_gates(parts)]
-    return study, [*faults, *part_gates(Parts.of(study, vocabulary))]
+        hidden = hidden_faults(Study, source.data, error.faults, gates)
+        return None, [*error.faults, *_name_faults(source, error.faults), *hidden]
+    return study, [*_name_faults(source, ()), *gates(study)]
+
+
+def _name_faults(source: Source, others: Iterable[Fault]) -> list[Fault]:
+    """Return a fault unless the id is the file's name, or has a fault of its own."""
+    if any(fault.place == "id" for fault in others):
+        return []
+    return source.name_faults(fits=is_id(source.path.stem))

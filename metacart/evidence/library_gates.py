@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import combinations
 
 from metacart.errors import Fault, nearest
-from metacart.records.study import Period, Study
+from metacart.records.paper import Period
+from metacart.records.study import Study
 
 __all__ = ["duplicate_ids", "library_gates", "shared_patients"]
 

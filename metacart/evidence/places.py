@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
-__all__ = ["Location", "Places", "location_of", "syntax_line"]
+__all__ = ["Location", "Places", "location_of"]
 
 Location = tuple[int | str, ...]
 
@@ -99,12 +98,3 @@ class Places:
             if (place := (*start, *location[:length])) in self._lines and length
         ]
         return max(depths, key=lambda found: found[0])[1] if depths else 1
-
-
-def syntax_line(error: ValueError, text: str) -> int | None:
-    """Return the line that tomllib's message names, if it names one."""
-    if found := re.search(r"at line (\d+)", str(error)):
-        return int(found[1])
-    if isinstance(error, tomllib.TOMLDecodeError) and "end of document" in str(error):
-        return len(text.rstrip("\n").split("\n"))
-    return None

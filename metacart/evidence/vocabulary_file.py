@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from metacart.errors import Fault, nearest
-from metacart.records.base import Id, Record, RootRecord, Text
+from metacart.records.base import Record, RootRecord
+from metacart.records.shapes import Id, Text
 from metacart.records.vocabulary import OUTCOMES, Direction, Outcome
 
 __all__ = ["VOCABULARY_NAME", "VocabularyFile", "merged_vocabulary"]

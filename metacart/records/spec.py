@@ -6,10 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field
 
-from metacart.errors import Fault, InputError
-from metacart.records.base import Id, RootRecord, Text, Words
+from metacart.errors import Fault, InputError, nearest, shown
+from metacart.records.base import RootRecord
+from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
 
 __all__ = ["FILTERS", "ModelSpec", "RandomEffects"]
@@ -33,8 +34,41 @@ FILTERS: tuple[str, ...] = (
     "grading",
 )
 
-Names = Annotated[tuple[Id, ...], Field(strict=False)]
-Level = str | bool | int | float
+Levels = Annotated[tuple[Scalar, ...], Field(strict=False)]
+# what `thresholds` are numbers of, for the likelihoods and scales that say so
+_RATES = frozenset(("binomial", "beta_binomial", "logit", "cloglog"))
+_RATIOS = frozenset(("hsct", "log"))
+
+
+def _prior(value: object) -> object:
+    """Refuse in one message what is neither a prior nor a table of priors."""
+    entries = value.items() if isinstance(value, dict) else [("", value)]
+    faults = [
+        Fault(str(name), shown(entry), 'a prior in quotes, such as "HalfNormal(1)"')
+        for name, entry in entries
+        if not isinstance(entry, str)
+    ]
+    if faults:
+        raise InputError(faults)
+    return value
+
+
+def _triple(value: object) -> object:
+    """Refuse in one message what is not a moderator with two levels."""
+    if isinstance(value, list | tuple) and len(value) == 3:
+        return value
+    raise InputError(
+        Fault(
+            "",
+            shown(value),
+            "a moderator, a level and its reference",
+            'such as ["scfv", "humanized", "murine"]',
+        )
+    )
+
+
+Prior = Annotated[str | dict[str, str], BeforeValidator(_prior)]
+Contrast = Annotated[tuple[Text, Scalar, Scalar], Field(strict=False), BeforeValidator(_triple)]
 
 
 class ModelSpec(RootRecord):
@@ -80,6 +114,8 @@ class ModelSpec(RootRecord):
         Contrasts for the report.
     notes : sequence of str
         What a reader of the page must know about this question.
+    order : int, optional
+        Where the question stands among all of its folder; those without a number come last.
 
     Raises
     ------
@@ -97,79 +133,88 @@ class ModelSpec(RootRecord):
     id: Id | None = None
     title: Text | None = None
     question: Text | None = None
-    outcome: Id | None = None
-    exposure: Id | None = None
+    outcome: Text | None = None
+    exposure: Text | None = None
     population: Annotated[tuple[Population, ...], Field(strict=False)] = ()
-    timepoint: Words = ()
-    include: dict[str, Annotated[tuple[Level, ...], Field(strict=False)]] = {}
+    timepoint: Annotated[tuple[Timepoint, ...], Field(strict=False)] = ()
+    include: dict[str, Levels] = {}
     admit: Words = ()
     reported_by: Literal["include", "exclude"] = "include"
-    recode: dict[str, dict[str, Annotated[tuple[Level, ...], Field(strict=False)]]] = {}
-    likelihood: Id
+    recode: dict[str, dict[str, Levels]] = {}
+    likelihood: Annotated[Id, Field(examples=["binomial"])]
     scale: Literal["identity", "log", "logit", "cloglog"] | None = None
     moderators: Words = ()
-    reference: dict[str, Level] = {}
+    reference: dict[str, Scalar] = {}
     group: Literal["study", "cohort"] = "study"
     random_effects: RandomEffects = "normal"
     nu: Annotated[float, Field(gt=0)] = 4.0
-    priors: dict[str, str | dict[str, str]] = {}
+    priors: dict[str, Prior] = {}
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
-    contrasts: Annotated[
-        tuple[Annotated[tuple[str, Level, Level], Field(strict=False)], ...], Field(strict=False)
-    ] = ()
+    contrasts: Annotated[tuple[Contrast, ...], Field(strict=False)] = ()
     notes: Words = ()
+    order: Annotated[int, Field(ge=1)] | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _headings(cls, data: Any) -> Any:
-        """``[model]`` and ``[report]`` are headings: their keys are fields of the spec itself."""
-        if not isinstance(data, dict):
-            return data
+    def flat(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the data with the keys of ``[model]`` and ``[report]`` brought to the root."""
         flat = {key: value for key, value in data.items() if key not in ("model", "report")}
+        faults = []
         for heading in ("model", "report"):
             table = data.get(heading, {})
             if not isinstance(table, dict):
-                raise InputError(Fault(heading, f"{table!r}", "a table"))
-            twice = sorted(flat.keys() & table.keys())
-            if twice:
-                raise InputError(
-                    Fault(f"{heading}.{twice[0]}", "this key stands twice", "each key once")
-                )
+                faults.append(Fault(heading, shown(table), "a table"))
+                continue
+            faults += [
+                Fault(f"{heading}.{key}", "this key stands twice", "each key once")
+                for key in table
+                if key in flat
+            ]
             flat |= table
-        return flat
-
-    @field_validator("moderators")
-    @classmethod
-    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise InputError(Fault("", f"'{min(twice)}' stands twice", "each moderator once"))
-        return names
-
-    @model_validator(mode="after")
-    def _coherent(self) -> ModelSpec:
-        faults = [
-            Fault(
-                f"contrasts[{number}]",
-                f"'{moderator}' is not a moderator",
-                ", ".join(self.moderators) or "none: the model has no moderators",
-            )
-            for number, (moderator, _, _) in enumerate(self.contrasts)
-            if moderator not in self.moderators
-        ]
-        faults += [
-            Fault(f"reference.{name}", f"'{name}' is not a moderator", ", ".join(self.moderators))
-            for name in self.reference
-            if name not in self.moderators
-        ]
-        for name in ("population", "timepoint"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                faults.append(Fault(name, "a value stands twice", "each value once"))
         if faults:
             raise InputError(faults)
-        return self
+        return flat
+
+    def contradictions(self) -> list[Fault]:
+        """What is named must be a moderator, stand once, and be possible on its scale."""
+        moderators = ", ".join(self.moderators) or "none: the model has no moderators"
+        named = {f"contrasts[{n}]": contrast[0] for n, contrast in enumerate(self.contrasts)}
+        named |= {f"reference.{name}": name for name in self.reference}
+        faults = [
+            Fault(
+                place,
+                f"'{name}' is not a moderator",
+                moderators,
+                nearest(name, self.moderators) or f'add it: moderators = ["{name}"]',
+            )
+            for place, name in named.items()
+            if name not in self.moderators
+        ]
+        faults += [
+            Fault(f"contrasts[{n}]", f"{shown(level)} against itself", "two different levels")
+            for n, (_, level, reference) in enumerate(self.contrasts)
+            if level == reference
+        ]
+        for name in ("population", "timepoint", "moderators", "admit", "notes"):
+            values = getattr(self, name)
+            twice = dict.fromkeys(value for value in values if values.count(value) > 1)
+            faults += [Fault(name, f"{shown(each)} stands twice", "each once") for each in twice]
+        for number, threshold in enumerate(self.thresholds):
+            faults += self._impossible(threshold, f"thresholds[{number}]")
+        return faults
+
+    def _impossible(self, threshold: float, place: str) -> list[Fault]:
+        """Return a fault where a likelihood or scale that is known has no such value."""
+        known = {self.likelihood, self.scale}
+        if known & _RATES and not 0 < threshold < 1:
+            size = abs(threshold)
+            near = size if size < 1 else size / 100
+            attempt = f"write {near:g}" if 0 < near < 1 else "write 0.7 for 70%"
+            return [Fault(place, f"{threshold:g}", "a rate between 0 and 1", attempt)]
+        if known & _RATIOS and threshold <= 0:
+            allowed = "a ratio above 0; 1 means no difference"
+            return [Fault(place, f"{threshold:g}", allowed, "write the ratio, not its logarithm")]
+        return []
 
     @cached_property
     def path(self) -> Path | None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field
 
-from metacart.errors import Fault, InputError
-from metacart.records.base import Id, Record, RootRecord, Text, Words
-from metacart.records.vocabulary import Grading, Population, TimeHandling
+from metacart.errors import Fault, nearest
+from metacart.records.base import Record, RootRecord
+from metacart.records.paper import Citation, Conduct, Spread
+from metacart.records.shapes import (
+    Band,
+    Id,
+    Percentage,
+    Scalar,
+    Text,
+    Timepoint,
+    Unit,
+    Words,
+)
+from metacart.records.vocabulary import TIME_HANDLINGS, Grading, Population, TimeHandling
 
 __all__ = [
     "KINDS",
     "Arm",
-    "Citation",
-    "Conduct",
     "Contrast",
     "Count",
     "Discrepancy",
@@ -25,86 +33,16 @@ __all__ = [
     "Patients",
     "Quantile",
     "Ratio",
-    "Spread",
     "Study",
     "Survival",
     "SurvivalPoint",
     "grade_bands",
 ]
 
-Month = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d(-(0[1-9]|1[0-2]))?(-\d\d)?$")]
 Level = Annotated[float, Field(gt=0.5, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Whole = Annotated[int, Field(ge=0)]
-Unit = Literal["day", "week", "month", "year"]
 Scfv = Literal["murine", "humanized", "human", "mixed", "unreported"]
-Attribute = str | bool | int | float
-Timepoint = Annotated[
-    str, StringConstraints(pattern=r"^(day \d+|week \d+|month \d+|best|last follow-up)$")
-]
-
-
-class Citation(Record):
-    """Where the paper is found; one identifier at least."""
-
-    title: Text
-    authors: Words
-    journal: Text | None = None
-    year: int
-    doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
-    pmid: Annotated[str, StringConstraints(pattern=r"^\d{1,9}$")] | None = None
-    pmcid: Annotated[str, StringConstraints(pattern=r"^PMC\d+$")] | None = None
-    registrations: Words = ()
-    abstract_number: Text | None = None
-    publication: Literal["paper", "abstract", "registry", "thesis"] = "paper"
-
-    @field_validator("year")
-    @classmethod
-    def _year_can_be(cls, year: int) -> int:
-        latest = datetime.now(tz=UTC).year + 1
-        if not 1989 <= year <= latest:
-            raise InputError(
-                Fault("", str(year), f"1989 (the first CAR) to {latest}", "the year of the paper")
-            )
-        return year
-
-    @model_validator(mode="after")
-    def _identified(self) -> Self:
-        names = ("doi", "pmid", "pmcid", "registrations", "abstract_number")
-        if self.publication != "thesis" and not any(getattr(self, name) for name in names):
-            raise InputError(
-                Fault("", "no identifier", f"one of {', '.join(names)}", "add the DOI of the paper")
-            )
-        return self
-
-
-class Period(Record):
-    """From when to when, as ``2019-01`` or ``2019``."""
-
-    from_: Month | None = Field(default=None, alias="from")
-    to: Month | None = None
-
-
-class Spread(Record):
-    """A median with its range or interval."""
-
-    median: float
-    lower: float | None = None
-    upper: float | None = None
-    unit: Unit | None = None
-    interval: Literal["range", "ci", "iqr"] = "range"
-
-
-class Conduct(Record):
-    """How the study was run."""
-
-    study_design: Text
-    centres: Words = ()
-    countries: Words = ()
-    enrolment: Period = Period()
-    data_cutoff: Month | None = None
-    follow_up: Spread | None = None
-    registered: Literal["prospectively", "retrospectively", "unreported"] = "unreported"
 
 
 class Patients(Record):
@@ -121,12 +59,17 @@ class Count(Record):
 
     events: Whole
     total: Annotated[int, Field(ge=1)]
-    printed: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)? ?%$")] | None = None
+    printed: Percentage | None = None
     derived: Literal["percentage"] | None = None
 
 
 class Arm(Record):
-    """A treated group."""
+    """A treated group.
+
+    `target` is ``CD19``, ``CD22`` or ``dual``, the targets as one word; a file says ``mixed``
+    where not all patients had the same. `scfv_certainty` is ``stated`` unless a file says
+    otherwise, and nothing where no scFv is reported.
+    """
 
     id: Id
     label: Text | None = None
@@ -137,24 +80,47 @@ class Arm(Record):
     ) = None
     prior_scfv: Scfv | None = None
     scfv: Scfv
-    scfv_certainty: Literal["stated", "inferred"] = "stated"
+    scfv_certainty: Literal["stated", "inferred"] | None = Field(
+        default_factory=lambda arm: None if arm.get("scfv") == "unreported" else "stated"
+    )
     scfv_evidence: Text | None = None
     same_product: bool | None = None
-    targets: Words
+    targets: Annotated[Words, Field(min_length=1)]
+    target: Text = Field(default_factory=lambda arm: _one_word(arm.get("targets", ())))
     costimulation: Text | None = None
     vector: Text | None = None
     patients: Patients
     age: Spread | None = None
     prior_hsct: Count | None = None
-    attributes: dict[Id, Attribute] = {}
+    attributes: dict[Id, Scalar] = {}
     shares_patients_with: Words = ()
     selected: Text | None = None
     note: Text | None = None
 
-    @property
-    def target(self) -> str:
-        """``CD19``, ``CD22`` or ``dual``: the targets as one word."""
-        return self.targets[0] if len(self.targets) == 1 else "dual"
+    def contradictions(self) -> list[Fault]:
+        """The target says no more than the targets, and of no scFv is nothing certain."""
+        faults = []
+        words = [_one_word(self.targets)]
+        if len(self.targets) > 1:
+            words.append("mixed")
+        if self.target not in words:
+            found = f"'{self.target}', but targets = {', '.join(self.targets)}"
+            attempt = nearest(self.target, words) or "leave it out: the targets give it"
+            faults.append(Fault("target", found, ", ".join(words), attempt))
+        if self.scfv == "unreported" and self.scfv_certainty is not None:
+            faults.append(
+                Fault(
+                    "scfv_certainty",
+                    f"{self.scfv_certainty}, but the scFv is unreported",
+                    "no such key beside an scFv that is not reported",
+                    "leave it out, or name the scFv",
+                )
+            )
+        return faults
+
+
+def _one_word(targets: tuple[str, ...]) -> str:
+    return targets[0] if len(targets) == 1 else "dual"
 
 
 class Contrast(Record):
@@ -198,18 +164,18 @@ class Survival(Record):
     exposed: SurvivalPoint | None = None
     unexposed: SurvivalPoint | None = None
 
-    @model_validator(mode="after")
-    def _one_or_a_pair(self) -> Self:
+    def contradictions(self) -> list[Fault]:
+        """It is one estimate, or a pair."""
         pair = (self.exposed is not None) + (self.unexposed is not None)
-        if (self.estimate is None) == (pair == 0) or pair == 1:
-            raise InputError(
-                Fault(
-                    "",
-                    "neither one estimate nor a pair",
-                    "estimate (with lower, upper), or both exposed and unexposed",
-                )
+        if (self.estimate is None) != (pair == 0) and pair != 1:
+            return []
+        return [
+            Fault(
+                "",
+                "neither one estimate nor a pair",
+                "estimate (with lower, upper), or both exposed and unexposed",
             )
-        return self
+        ]
 
 
 class Quantile(Record):
@@ -232,20 +198,22 @@ class Misprint(Record):
     why: Text
 
 
-Band = Annotated[str, StringConstraints(pattern=r"^([0-5](-[0-5])?|total)$")]
 KINDS: tuple[str, ...] = ("count", "grades", "contrast", "ratio", "survival", "quantile")
 
 
 class Finding(Record):
-    """One reported number with its place in the paper; exactly one kind of value."""
+    """One reported number with its place in the paper; exactly one kind of value.
 
-    arm: Id
-    outcome: Id
+    `caution` is what must stand beside any answer that rests on this number.
+    """
+
+    arm: Text
+    outcome: Text
     population: Population
-    at: Text
+    at: Annotated[Text, Field(examples=["Table 2"])]
     timepoint: Timepoint | None = None
     grading: Grading | None = None
-    exposure: Id | None = None
+    exposure: Text | None = None
     comparison: Text | None = None
     time_handling: TimeHandling | None = None
     count: Count | None = None
@@ -259,6 +227,7 @@ class Finding(Record):
     reported_by: Text | None = None
     misprint: Misprint | None = None
     set_aside: Text | None = None
+    caution: Text | None = None
     note: Text | None = None
 
     @property
@@ -266,8 +235,8 @@ class Finding(Record):
         """The one kind of value that this finding holds."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def contradictions(self) -> list[Fault]:
+        """It has one kind of value, with the words that this kind needs."""
         faults = []
         kinds = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
@@ -289,7 +258,7 @@ class Finding(Record):
                 Fault(
                     "time_handling",
                     "this key is missing",
-                    "time-fixed, landmark, time-dependent, unclear",
+                    ", ".join(TIME_HANDLINGS),
                     "say how the time before transplant was handled",
                 )
             )
@@ -303,9 +272,7 @@ class Finding(Record):
                         "grading", "this key is missing", attempt='name the system, or "unreported"'
                     )
                 )
-        if faults:
-            raise InputError(faults)
-        return self
+        return faults
 
 
 def grade_bands(grades: dict[str, int]) -> list[tuple[int, int, int]]:
@@ -366,20 +333,13 @@ class Study(RootRecord):
 
     schema_: Literal[1] = Field(alias="schema")
     id: Id
-    cohort: Id
+    cohort: Id = Field(default_factory=lambda study: study.get("id", ""))
     citation: Citation
     conduct: Conduct
     arms: Annotated[tuple[Arm, ...], Field(strict=False, min_length=1)]
     findings: Annotated[tuple[Finding, ...], Field(strict=False)] = ()
     discrepancies: Annotated[tuple[Discrepancy, ...], Field(strict=False)] = ()
     note: Text | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _cohort_is_id(cls, data: object) -> object:
-        if isinstance(data, dict) and "id" in data and "cohort" not in data:
-            return {**data, "cohort": data["id"]}
-        return data
 
     @property
     def label(self) -> str:
