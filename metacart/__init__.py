@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
+    from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.summary import summarize
 
     __version__: str
@@ -75,6 +76,7 @@ __all__ = [
     "plot_prior_posterior",
     "predictive",
     "predictive_checks",
+    "prior_sensitivity",
     "report",
     "save_fit",
     "study_estimates",
@@ -109,6 +111,7 @@ _HOMES = {
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
+    "results.sensitivity": ("prior_sensitivity",),
     "results.summary": ("summarize",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

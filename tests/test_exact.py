@@ -179,7 +179,8 @@ def test_a_single_study_against_a_grid_over_its_own_rate(effects, tau, events, t
     spec = mc.ModelSpec(likelihood="binomial", random_effects=effects, priors={"tau": tau})
     run = draw(spec, table)
     prior = parse_prior(tau, support="positive")
-    shares = (np.arange(400) + 0.5) / 400
+    number = 200 if effects == "student_t" else 1000
+    shares = (np.arange(number) + 0.5) / number
     # mu + tau z at fixed tau is normal, or a mixture of normals over the t's own scale
     scales = np.sqrt(4 / stats.chi2(4).ppf(shares)) if effects == "student_t" else np.ones(1)
     sds = np.sqrt(1.5**2 + np.multiply.outer(prior.quantile(shares), scales) ** 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, nearest, refuse_unknown, shown
 
 __all__ = ["PRIORS", "Prior", "PriorForm", "Support", "parse_prior"]
 
@@ -211,20 +212,43 @@ class Prior:
         return "alpha" if self.name == "Cauchy" else "mu"
 
     def scaled(self, factor: float) -> Prior:
-        """Return the prior of `factor` times the quantity; only for location-scale families."""
-        scale: dict[str, tuple[int, ...]] = {
-            "Normal": (0, 1),
-            "Laplace": (0, 1),
-            "Logistic": (0, 1),
-            "Cauchy": (0, 1),
-        }
-        scale |= {"HalfNormal": (0,), "HalfCauchy": (0,), "StudentT": (1, 2), "HalfStudentT": (1,)}
-        if self.name not in scale:
-            raise ValueError(f"{self} is not a location-scale family")
-        return Prior(
-            self.name,
-            tuple(v * factor if i in scale[self.name] else v for i, v in enumerate(self.arguments)),
-        )
+        """Return the prior of `factor` times the quantity.
+
+        Raises
+        ------
+        ValueError
+            For a prior between fixed bounds that no scale moves, such as Beta.
+        """
+        if self.name not in _SCALING:
+            raise ValueError(f"{self} cannot be scaled")
+        turns = zip(_SCALING[self.name], self.arguments, strict=True)
+        return Prior(self.name, tuple(_SCALED[turn](value, factor) for turn, value in turns))
+
+
+# what becomes of each parameter when the quantity is multiplied
+_SCALED: dict[str, Callable[[float, float], float]] = {
+    "scale": lambda value, factor: value * factor,
+    "rate": lambda value, factor: value / factor,
+    "log": lambda value, factor: value + math.log(factor),
+    "shape": lambda value, _: value,
+}
+_SCALING = {
+    "Normal": ("scale", "scale"),
+    "StudentT": ("shape", "scale", "scale"),
+    "Cauchy": ("scale", "scale"),
+    "Laplace": ("scale", "scale"),
+    "Logistic": ("scale", "scale"),
+    "TruncatedNormal": ("scale",) * 4,
+    "Uniform": ("scale", "scale"),
+    "HalfNormal": ("scale",),
+    "HalfStudentT": ("shape", "scale"),
+    "HalfCauchy": ("scale",),
+    "Exponential": ("rate",),
+    "Gamma": ("shape", "rate"),
+    "InverseGamma": ("shape", "scale"),
+    "LogNormal": ("log", "shape"),
+    "Weibull": ("shape", "scale"),
+}
 
 
 _IMPROPER = ("Flat", "HalfFlat")
@@ -256,69 +280,111 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
     >>> parse_prior("HalfNormal(1)", support="positive")
     Prior(name='HalfNormal', arguments=(1.0,))
     """
-    allowed = [
-        form.example for form in PRIORS.values() if _within(_example_bounds(form), _BOUNDS[support])
-    ]
+    refuse_unknown("support", support, tuple(_BOUNDS))
+    allowed = _examples(support)
+    written = shown(text)
 
     def refuse(found: str, attempt: str = "") -> InputError:
         return InputError(Fault(place, found, ", ".join(allowed), attempt))
 
     if not isinstance(text, str):
-        raise refuse(f"{text!r} is not text", f'write "{allowed[0]}"')
+        raise refuse(f"{written} is not text", f'write "{allowed[0]}"')
     try:
         call = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise refuse(f"'{text}' cannot be read", f'write "{allowed[0]}"') from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        attempt = _repaired(text, support) or f'write "{allowed[0]}"'
+        raise refuse(f"{written} cannot be read", attempt) from None
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-        raise refuse(f"'{text}' is not a distribution with numbers", f'write "{allowed[0]}"')
+        attempt = _repaired(text, support) or f'write "{allowed[0]}"'
+        raise refuse(f"{written} is not a distribution with numbers", attempt)
     name = call.func.id
     if name in _IMPROPER:
-        raise refuse(f"{name} is improper: it is no distribution", f"a wide {allowed[0]}")
+        proper = allowed[0].partition("(")[0]
+        raise refuse(f"{name} is improper: it is no distribution", f"a wide {proper}")
     if name not in PRIORS:
-        raise refuse(f"the distribution {name} is not known", nearest(name, PRIORS))
+        raise refuse(f"the distribution {shown(name)} is not known", nearest(name, PRIORS))
     form = PRIORS[name]
     values: dict[str, float] = {}
     pairs = [*zip(form.parameters, call.args, strict=False)]
     pairs += [(word.arg or "**", word.value) for word in call.keywords]
     if len(call.args) > len(form.parameters):
-        raise refuse(f"'{text}' has {len(call.args)} numbers", f"such as {form.example}")
+        attempt = _repaired(text, support) or f"such as {form.example}"
+        raise refuse(f"{written} has {len(call.args)} numbers", attempt)
     for parameter, node in pairs:
         if parameter not in form.parameters or parameter in values:
             known = ", ".join(form.parameters)
-            raise refuse(f"'{text}' has the parameter '{parameter}'", f"{name} has {known}")
-        values[parameter] = _number(node, text, refuse)
+            raise refuse(f"{written} has the parameter '{parameter}'", f"{name} has {known}")
+        values[parameter] = _number(node, written, refuse)
     missing = [parameter for parameter in form.parameters if parameter not in values]
     if missing:
-        raise refuse(f"'{text}' lacks {', '.join(missing)}", f"such as {form.example}")
+        raise refuse(f"{written} lacks {', '.join(missing)}", f"such as {form.example}")
     for parameter in form.positive:
         if values[parameter] <= 0:
-            raise refuse(f"'{text}': {parameter} is {values[parameter]:g}", f"{parameter} above 0")
+            raise refuse(f"{written}: {parameter} is {values[parameter]:g}", f"{parameter} above 0")
     arguments = tuple(values[parameter] for parameter in form.parameters)
     prior = Prior(name, arguments)
     if prior.bounds[0] >= prior.bounds[1]:
-        raise refuse(f"'{text}': its lower bound is not below its upper bound")
+        raise refuse(
+            f"{written}: its lower bound is not below its upper bound", f"such as {form.example}"
+        )
     if not _within(prior.bounds, _BOUNDS[support]):
         low, high = prior.bounds
         raise refuse(
-            f"'{text}' reaches from {low:g} to {high:g}, but this quantity takes {_WORDS[support]}",
+            f"{written} reaches from {low:g} to {high:g}, but this quantity takes "
+            f"{_WORDS[support]}",
             f"such as {allowed[0]}",
         )
     return prior
 
 
-def _number(node: ast.expr, text: str, refuse: Callable[[str], InputError]) -> float:
-    sign = 1.0
+def _examples(support: Support) -> list[str]:
+    """Return an example of each form that fits; first those that fill the support."""
+    fitting = [form for form in PRIORS.values() if _within(_example_bounds(form), _BOUNDS[support])]
+    fitting.sort(key=lambda form: _example_bounds(form) != _BOUNDS[support])
+    return [form.example for form in fitting]
+
+
+# what a text may hold that Python does not read, and what was meant
+_REPAIRS = (
+    (re.compile("[−–]"), "-", "with an ordinary minus"),
+    (re.compile(r"(?<=\d),(?=\d)"), ".", "with a decimal point"),
+    (re.compile(r"\b\w+\s*=\s*"), "", "the numbers all with their names, or all without"),
+    (re.compile(r";"), ",", "with a comma"),
+    (re.compile(r"(?<!\))$"), ")", "with a closing bracket"),
+)
+
+
+def _repaired(text: str, support: Support) -> str:
+    """Return the prior that was meant, where one slip alone stands in its way."""
+    for pattern, right, words in _REPAIRS:
+        repaired = pattern.sub(right, text)
+        if repaired == text:
+            continue
+        try:
+            parse_prior(repaired, support=support)
+        except InputError:
+            continue
+        return f"write {repaired.strip()}, {words}"
+    return ""
+
+
+_SMALLEST, _LARGEST = 1e-12, 1e12
+
+
+def _number(node: ast.expr, written: str, refuse: Callable[[str, str], InputError]) -> float:
+    sign = 1
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
+        sign = -1 if isinstance(node.op, ast.USub) else 1
         node = node.operand
-    if not (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, int | float)
-        and not isinstance(node.value, bool)
-        and math.isfinite(node.value)
-    ):
-        raise refuse(f"'{text}' holds something that is not a finite number")
-    return sign * float(node.value)
+    value = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise refuse(f"{written} holds something that is not a finite number", "numbers alone")
+    if value and not _SMALLEST <= abs(value) <= _LARGEST:
+        raise refuse(
+            f"{written} holds a number too large or too small to compute with",
+            f"0, or a size from {_SMALLEST:g} to {_LARGEST:g}",
+        )
+    return float(sign * value)
 
 
 def _within(inner: tuple[float, float], outer: tuple[float, float]) -> bool:

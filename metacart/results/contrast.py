@@ -42,7 +42,8 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
         Columns ``estimand``, ``measure``, ``median``, ``lower``, ``upper`` (95 % equal-tailed),
         ``p_better`` (probability that `level` is better than `reference`, in the direction of
         the outcome) and ``posterior_to_prior_sd`` (of the measure; ratios on the log scale).
-        Above 0.5 the number is mostly the prior: ``attrs["mostly_prior"]`` names those rows.
+        Above 0.5 the number is mostly the prior: ``attrs["mostly_prior"]`` names those rows, and
+        the other measures of the same estimand with them, for they say the same in other units.
         ``attrs["note"]`` says what kind of comparison this is, and ``attrs["within_share"]`` the
         median share of the information that comes from within studies.
 
@@ -91,7 +92,8 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
         )
     result = pd.DataFrame(table)
     share = within_share(fit, moderator, level, reference)
-    dominated = result[result["posterior_to_prior_sd"] > _PRIOR_DOMINATED]
+    worst = result.groupby("estimand")["posterior_to_prior_sd"].transform("max")
+    dominated = result[worst > _PRIOR_DOMINATED]
     result.attrs = {
         "moderator": moderator,
         "level": str(level),
