@@ -36,7 +36,7 @@ def test_names_and_spaces_read_as_in_a_paper():
 @pytest.mark.parametrize(
     ("text", "support", "words"),
     [
-        ("Norml(0, 1)", "real", ["Norml is not known", "did you mean 'Normal'?"]),
+        ("Norml(0, 1)", "real", ["'Norml' is not known", "did you mean 'Normal'?"]),
         ("Normal(0)", "real", ["lacks sigma"]),
         ("Normal(0, 1, 2)", "real", ["has 3 numbers"]),
         ("Normal(0, -1)", "real", ["sigma is -1"]),
@@ -45,14 +45,37 @@ def test_names_and_spaces_read_as_in_a_paper():
         ("Normal(1, 1)", "unit", ["numbers between 0 and 1", "Beta(1, 5)"]),
         ("Flat()", "real", ["improper"]),
         ("HalfFlat()", "positive", ["improper"]),
-        ("Normal(0, 1e999)", "real", ["not a finite number"]),
+        ("Normal(0, 1e999)", "real", ["too large or too small"]),
         ("Normal(0, True)", "real", ["not a finite number"]),
         ("__import__('os').system('true')", "real", ["not a distribution with numbers"]),
         ("Normal(open('x'), 1)", "real", ["not a finite number"]),
         ("Normal(0, 1", "real", ["cannot be read"]),
         ("", "real", ["cannot be read"]),
         (3.0, "real", ["3.0 is not text"]),
-        ("Uniform(2, 1)", "real", ["lower bound is not below"]),
+        ("Uniform(2, 1)", "real", ["lower bound is not below", "such as Uniform(0, 5)"]),
+        # numbers that no machine computes with
+        ("HalfNormal(1e300)", "positive", ["too large or too small", "1e-12 to 1e+12"]),
+        ("HalfNormal(1e-300)", "positive", ["too large or too small"]),
+        (f"HalfNormal(1{400 * '0'})", "positive", ["000... holds a number too large"]),
+        (f"HalfNormal(1{5000 * '0'})", "positive", ["000... cannot be read"]),
+        (f"Normal(-1{400 * '0'}, 1)", "real", ["too large or too small"]),
+        (5000 * "(", "real", ["((... cannot be read"]),
+        # slips of the pen, and the prior that was meant
+        (
+            "HalfNormal(1) or",
+            "positive",
+            ["allowed: HalfNormal(1), ", 'try: write "HalfNormal(1)"'],
+        ),
+        ("Normal(0, 1)", "positive", ["allowed: HalfNormal(1), ", "try: such as HalfNormal(1)"]),
+        ("HalfFlat()", "positive", ["try: a wide HalfNormal"]),
+        ("Flat()", "real", ["try: a wide Normal"]),
+        ("halfnormal(1)", "positive", ["did you mean 'HalfNormal'?"]),
+        ("Normal(mu=0, 1)", "real", ["try: write Normal(0, 1), the numbers all with their names"]),
+        ("Normal(−1, 1)", "real", ["try: write Normal(-1, 1), with an ordinary minus"]),
+        ("Normal(0, 1,5)", "real", ["has 3 numbers", "write Normal(0, 1.5), with a decimal point"]),
+        ("HalfNormal(0,5)", "positive", ["try: write HalfNormal(0.5), with a decimal point"]),
+        ("Normal(0; 1)", "real", ["try: write Normal(0, 1), with a comma"]),
+        ("Normal(0, 1", "real", ["try: write Normal(0, 1), with a closing bracket"]),
     ],
 )
 def test_what_cannot_be_a_prior_is_refused_with_what_can(text, support, words):
@@ -62,3 +85,17 @@ def test_what_cannot_be_a_prior_is_refused_with_what_can(text, support, words):
     assert message.startswith("priors.tau: ")
     for word in words:
         assert word in message
+
+
+def test_zero_is_a_location_and_sizes_end_at_what_can_be_computed():
+    assert parse_prior("Normal(0, 1e12)").arguments == (0.0, 1e12)
+    assert parse_prior("Normal(-1e-12, 1)").arguments == (-1e-12, 1.0)
+
+
+def test_an_unknown_support_is_refused_by_name():
+    with pytest.raises(InputError) as refusal:
+        parse_prior("Normal(0, 1)", support="positiv")
+    assert str(refusal.value) == (
+        "support: 'positiv' is not known; allowed: 'real', 'positive', 'unit'; "
+        "try: did you mean 'positive'?"
+    )
