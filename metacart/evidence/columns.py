@@ -12,7 +12,18 @@ from metacart.records.spec import FILTERS, ModelSpec
 from metacart.records.study import Arm, Study
 from metacart.records.vocabulary import EXPOSURES, GRADINGS
 
-__all__ = ["COUNT_COLUMNS", "PLACE_COLUMNS", "RATIO_COLUMNS", "Level", "levels_of", "spec_faults"]
+__all__ = [
+    "COUNT_COLUMNS",
+    "PLACE_COLUMNS",
+    "RATIO_COLUMNS",
+    "RESERVED",
+    "Level",
+    "known_levels",
+    "levels_of",
+    "matches",
+    "recoded",
+    "spec_faults",
+]
 
 Level = str | bool | int | float
 
@@ -76,6 +87,12 @@ def recoded(name: str, level: Level | None, spec: ModelSpec) -> Level | None:
         if matches(level, old):
             return new
     return level
+
+
+def known_levels(studies: Studies) -> dict[str, tuple[Level, ...]]:
+    """Return every column that these studies give, with the levels that may stand in it."""
+    closed = _closed()
+    return {name: closed.get(name) or levels for name, levels in _present(studies).items()}
 
 
 def spec_faults(studies: Studies, spec: ModelSpec) -> list[Fault]:

@@ -18,6 +18,7 @@ from metacart.evidence.columns import (
 )
 from metacart.evidence.gates import study_gates
 from metacart.evidence.library_gates import library_gates
+from metacart.evidence.origin import in_file
 from metacart.records.spec import FILTERS, ModelSpec
 from metacart.records.study import Finding, Study, Survival, SurvivalPoint, grade_bands
 
@@ -66,7 +67,7 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
     chosen = _chosen(studies, spec)
     used = [each for each in chosen if not each.step]
     if not used:
-        raise InputError(_empty(spec, chosen))
+        raise InputError(in_file(spec, [_empty(spec, chosen)]))
     attributes = {name for each in used for name in each.arm.attributes}
     # a moderator that only arms left out have is a column without values, not a missing one
     attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
@@ -124,7 +125,7 @@ def account(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
 def _chosen(studies: Iterable[Study], spec: ModelSpec) -> list[Candidate]:
     collection = studies if isinstance(studies, Studies) else _checked(studies)
     if faults := spec_faults(collection, spec):
-        raise InputError(faults)
+        raise InputError(in_file(spec, faults))
     return choose(collection, spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +14,48 @@ from metacart.evidence.conversions import interval_to_se, is_symmetric, midpoint
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["numeric", "read_counts", "read_estimates", "read_transplant", "require", "row_name"]
+__all__ = [
+    "is_missing",
+    "name_faults",
+    "numeric",
+    "read_counts",
+    "read_estimates",
+    "read_transplant",
+    "require",
+    "row_name",
+    "row_names",
+]
 
 # An estimate may lie off the middle of its interval by the rounding of what was printed, and by
 # this share of the half-width, before the standard error read from the interval means nothing.
 _ASYMMETRY = 0.10
+# Beyond these no paper's numbers lie, and floating point loses what sampling needs.
+_MOST_PATIENTS, _LARGEST, _SMALLEST, _PRECISION = 1e9, 1e12, 1e-12, 1e-6
+_SHOWN_ROWS = 8
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a cell holds nothing: None, NaN, NaT, NA or text without a letter."""
+    import pandas as pd
+
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def row_name(evidence: pd.DataFrame, position: int | np.integer[Any]) -> str:
-    """Return how a message names a row: by its study, and by its arm where there is one."""
+    """Return how a message names a row: by its study and its arm, where it has them."""
     row = evidence.iloc[int(position)]
-    arm = f"/{row['arm']}" if "arm" in evidence.columns else ""
-    return f"row {position + 1} ({row['study']}{arm})"
+    have = [name for name in ("study", "arm") if name in evidence.columns]
+    names = "/".join(str(row[name]) for name in have if not is_missing(row[name]))
+    return f"row {position + 1} ({names})" if names else f"row {position + 1}"
+
+
+def row_names(evidence: pd.DataFrame, positions: Iterable[int | np.integer[Any]]) -> str:
+    """Return the names of rows as a list, cut where it is long."""
+    named = [row_name(evidence, position) for position in positions]
+    more = [f"{len(named) - _SHOWN_ROWS} more"] if len(named) > _SHOWN_ROWS else []
+    return ", ".join([*named[:_SHOWN_ROWS], *more])
 
 
 def require(evidence: pd.DataFrame, names: tuple[str, ...]) -> list[Fault]:
@@ -34,12 +65,69 @@ def require(evidence: pd.DataFrame, names: tuple[str, ...]) -> list[Fault]:
         Fault(
             f"column '{name}'",
             "this column is missing",
-            f"columns {', '.join(names)}; the table has {', '.join(have)}",
-            nearest(name, have) or f"add or rename a column to '{name}'",
+            f"columns {', '.join(names)}; the table has {', '.join(have) or 'none'}",
+            _found_elsewhere(evidence, name, have),
         )
         for name in names
         if name not in have
     ]
+
+
+def _found_elsewhere(evidence: pd.DataFrame, name: str, have: list[str]) -> str:
+    alike = [column for column in have if column.strip().casefold() == name]
+    if alike:
+        return f"names are in lower case: rename '{alike[0]}' to '{name}'"
+    if name in evidence.index.names:
+        return "it is the index of the table: table.reset_index() makes it a column"
+    return nearest(name, have) or f"add or rename a column to '{name}'"
+
+
+def name_faults(evidence: pd.DataFrame, column: str) -> list[Fault]:
+    """Return what is wrong with the names of studies or cohorts; a missing column is no fault."""
+    if column not in evidence.columns:
+        return []
+    place, faults = f"column '{column}'", []
+    values = evidence[column].tolist()
+    missing = [at for at, value in enumerate(values) if is_missing(value)]
+    if missing:
+        rows = row_names(evidence, missing)
+        faults.append(Fault(place, f"no name in {rows}", "a name in each row"))
+    named = {at: value for at, value in enumerate(values) if at not in missing}
+    texts = [at for at, value in named.items() if isinstance(value, str)]
+    numbers = [
+        at
+        for at, value in named.items()
+        if isinstance(value, int | np.integer) and not isinstance(value, bool)
+    ]
+    if blanks := [at for at in texts if named[at] != named[at].strip()]:
+        faults.append(
+            Fault(
+                place,
+                f"blanks around the name in {row_names(evidence, blanks)}",
+                "names without blanks around them",
+                f"table['{column}'].str.strip()",
+            )
+        )
+    if others := sorted(named.keys() - {*texts, *numbers}):
+        kinds = ", ".join(dict.fromkeys(f"{named[at]!r}" for at in others[:3]))
+        faults.append(
+            Fault(
+                place,
+                f"{kinds} in {row_names(evidence, others)}",
+                "text, or whole numbers",
+                f"table['{column}'].astype(int) or .astype(str)",
+            )
+        )
+    elif texts and numbers:
+        faults.append(
+            Fault(
+                place,
+                f"whole numbers in {row_names(evidence, numbers)}, text in the other rows",
+                "names of one kind",
+                f"table['{column}'].astype(str)",
+            )
+        )
+    return faults
 
 
 def numeric(
@@ -49,23 +137,32 @@ def numeric(
     *,
     whole: bool = False,
     above: float | None = None,
-    least: float | None = None,
+    least: float = -_LARGEST,
+    most: float = _LARGEST,
     allowed: str = "a finite number",
 ) -> NDArray[np.float64]:
-    """Return a column as floats; each value that cannot stand there becomes a fault."""
+    """Return a column as floats; each value that cannot stand there becomes a fault and NaN.
+
+    A column that is missing is NaN throughout, and a fault of `require`.
+    """
     values = np.full(len(evidence), np.nan)
+    if name not in evidence.columns:
+        return values
     for position, value in enumerate(evidence[name].tolist()):
         number = _as_number(value)
-        bad = (
+        if (
             number is None
             or not np.isfinite(number)
             or (whole and number != round(number))
             or (above is not None and number <= above)
-            or (least is not None and number < least)
-        )
-        if bad or number is None:
+            or not least <= number <= most
+        ):
+            place = f"{row_name(evidence, position)}, column '{name}'"
+            limit = (
+                f", at most {most:,.0f}" if number is not None and most < number < np.inf else ""
+            )
             faults.append(
-                Fault(f"{row_name(evidence, position)}, column '{name}'", f"{value!r}", allowed)
+                Fault(place, f"{value!r}", allowed + limit, _cell_hint(value, name, whole=whole))
             )
         else:
             values[position] = number
@@ -77,20 +174,43 @@ def _as_number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _cell_hint(value: Any, name: str, *, whole: bool) -> str:
+    if isinstance(value, str) and value.strip():
+        kind = "int" if whole else "float"
+        try:
+            float(value)
+        except ValueError:
+            return "a number without words or signs"
+        return f"this is text: table['{name}'].astype({kind})"
+    if isinstance(value, bool | np.bool_):
+        return "numbers instead of true and false"
+    return "fill it in, or leave the row out" if is_missing(value) else ""
 
 
 def read_counts(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
     """Read ``events`` and ``total``: whole numbers, 0 ≤ events ≤ total, total ≥ 1."""
     faults = require(evidence, ("events", "total"))
-    if faults:
-        raise InputError(faults)
     events = numeric(
-        evidence, "events", faults, whole=True, least=0, allowed="a whole number of 0 or more"
+        evidence,
+        "events",
+        faults,
+        whole=True,
+        least=0,
+        most=_MOST_PATIENTS,
+        allowed="a whole number of 0 or more",
     )
     total = numeric(
-        evidence, "total", faults, whole=True, least=1, allowed="a whole number of 1 or more"
+        evidence,
+        "total",
+        faults,
+        whole=True,
+        least=1,
+        most=_MOST_PATIENTS,
+        allowed="a whole number of 1 or more",
     )
     faults += [
         Fault(
@@ -118,25 +238,44 @@ def read_estimates(evidence: pd.DataFrame, scale: str) -> dict[str, NDArray[Any]
                 "drop the columns that you do not mean",
             )
         )
-    if "ratio" in have:
-        if scale != "log":
-            raise InputError(
-                Fault(
-                    "scale",
-                    f"'{scale}' with a column of ratios",
-                    "scale = 'log' for ratios",
-                    "leave `scale` out, or give estimate and se",
-                )
+    if "ratio" in have and scale != "log":
+        raise InputError(
+            Fault(
+                "scale",
+                f"'{scale}' with a column of ratios",
+                "scale = 'log' for ratios",
+                "leave `scale` out, or give estimate and se",
             )
+        )
+    if {"ratio", "lower", "upper"} & have:
         return read_ratios(evidence)
     faults = require(evidence, ("estimate", "se"))
-    if faults:
-        raise InputError(faults)
     estimate = numeric(evidence, "estimate", faults)
     se = numeric(evidence, "se", faults, above=0, allowed="a finite number above 0")
+    faults += _too_precise(evidence, estimate, se, "column 'se'")
     if faults:
         raise InputError(faults)
     return {"estimate": estimate, "se": se}
+
+
+def _too_precise(
+    evidence: pd.DataFrame, estimate: NDArray[np.float64], se: NDArray[np.float64], columns: str
+) -> list[Fault]:
+    """Return a fault for each standard error that no study of this spread can have."""
+    known = np.isfinite(estimate) & np.isfinite(se)
+    if not known.any():
+        return []
+    size = max(float(np.ptp(estimate[known])), float(se[known].max()))
+    least = max(_PRECISION * size, _SMALLEST)
+    return [
+        Fault(
+            f"{row_name(evidence, position)}, {columns}",
+            f"a standard error of {se[position]:.3g}",
+            f"{least:.1g} or more beside these estimates and errors",
+            "check the unit and the decimal point",
+        )
+        for position in np.flatnonzero(known & (se < least))
+    ]
 
 
 def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
@@ -145,8 +284,6 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
     An interval that is not symmetric on the log scale is refused.
     """
     faults = require(evidence, ("ratio", "lower", "upper"))
-    if faults:
-        raise InputError(faults)
     ratio, lower, upper = (
         numeric(evidence, name, faults, above=0, allowed="a finite number above 0")
         for name in ("ratio", "lower", "upper")
@@ -154,60 +291,60 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
     level = np.full(len(evidence), 0.95)
     if "level" in evidence.columns:
         level = numeric(evidence, "level", faults, above=0, allowed="such as 0.95")
+        wrong = (level <= 0.5) | (level >= 1)
         faults += [
             Fault(
                 f"{row_name(evidence, position)}, column 'level'",
                 f"{level[position]:g}",
                 "a share between 0.5 and 1, such as 0.95",
             )
-            for position in np.flatnonzero((level <= 0.5) | (level >= 1))
+            for position in np.flatnonzero(wrong)
         ]
-    if faults:
-        raise InputError(faults)
-    outside = ~((lower <= ratio) & (ratio <= upper) & (lower < upper))
-    faults += [
-        Fault(
-            f"{row_name(evidence, position)}, columns 'ratio', 'lower', 'upper'",
-            f"{ratio[position]:g} ({lower[position]:g} to {upper[position]:g})",
-            "an interval that contains its ratio",
-        )
-        for position in np.flatnonzero(outside)
-    ]
-    if faults:
-        raise InputError(faults)
-    intervals = list(zip(ratio, lower, upper, level, strict=True))
-    for position, (estimate, low, high, _) in enumerate(intervals):
+        level[wrong] = np.nan
+    columns = "columns 'ratio', 'lower', 'upper'"
+    se = np.full(len(evidence), np.nan)
+    # a row with a fault of its own, or without a column, has none beside it here
+    for position in np.flatnonzero(np.isfinite(ratio) & np.isfinite(lower) & np.isfinite(upper)):
+        mid, low, high = ratio[position], lower[position], upper[position]
+        place = f"{row_name(evidence, position)}, {columns}"
+        if not (low <= mid <= high and low < high):
+            found = f"{mid:g} ({low:g} to {high:g})"
+            hint = "check whether the limits are swapped" if low > high else ""
+            faults.append(Fault(place, found, "an interval that contains its ratio", hint))
+            continue
         middle = midpoint(low, high)
-        off = abs(np.log(estimate / middle)) / np.log(high / middle)
-        if off > _ASYMMETRY and not is_symmetric(estimate, low, high):
+        off = abs(np.log(mid / middle)) / np.log(high / middle)
+        if off > _ASYMMETRY and not is_symmetric(mid, low, high):
             faults.append(
                 Fault(
-                    f"{row_name(evidence, position)}, columns 'ratio', 'lower', 'upper'",
-                    f"{estimate:g} ({low:g} to {high:g}) is not symmetric on the log scale: "
+                    place,
+                    f"{mid:g} ({low:g} to {high:g}) is not symmetric on the log scale: "
                     f"the middle of its limits is {middle:.3g}",
                     "an interval of the form exp(estimate ± z se)",
                     "check for a misprint, or give estimate and se on the log scale",
                 )
             )
+        elif np.isfinite(level[position]):
+            se[position] = interval_to_se(low, high, estimate=mid, level=level[position])
+    with np.errstate(invalid="ignore"):
+        estimate = np.log(ratio)
+    faults += _too_precise(evidence, estimate, se, columns)
     if faults:
         raise InputError(faults)
-    se = [interval_to_se(low, high, estimate=mid, level=at) for mid, low, high, at in intervals]
-    return {"estimate": np.log(ratio), "se": np.asarray(se)}
+    return {"estimate": estimate, "se": se}
 
 
 def read_transplant(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
     """Read reported hazard ratios of transplant and how each study handled time."""
     from metacart.records.vocabulary import TIME_HANDLINGS
 
-    faults = require(evidence, ("kind", "ratio", "lower", "upper", "time_handling"))
-    if faults:
-        raise InputError(faults)
-    for position, kind in enumerate(evidence["kind"].tolist()):
+    faults = require(evidence, ("kind", "time_handling"))
+    for position, kind in enumerate(evidence.get("kind", [])):
         if kind != "ratio":
             faults.append(
                 Fault(f"{row_name(evidence, position)}, column 'kind'", f"{kind!r}", "'ratio'")
             )
-    for position, handling in enumerate(evidence["time_handling"].tolist()):
+    for position, handling in enumerate(evidence.get("time_handling", [])):
         if handling not in TIME_HANDLINGS:
             faults.append(
                 Fault(

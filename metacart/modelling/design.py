@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metacart.errors import Fault, InputError
-from metacart.modelling.columns import require
+from metacart.evidence.origin import in_file
+from metacart.modelling.check import model_faults
+from metacart.modelling.columns import name_faults, require
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
-from metacart.modelling.moderators import Moderator, code_rows, read_moderators
+from metacart.modelling.moderators import Moderator, code_rows, collinear, read_moderators
+from metacart.modelling.table import as_table, rule_faults
 from metacart.records.spec import ModelSpec
 from metacart.scales import SCALES, Scale
 
@@ -36,7 +40,8 @@ def bind(
         The declared analysis.
     evidence : DataFrame
         One row a finding: ``study``, the likelihood's columns, the moderators, and ``cohort``
-        where the random effect sits on it. Any index; it is not changed.
+        where the random effect sits on it. Any index; it is not changed. Levels are recoded as
+        the spec says; rows outside of its selection are refused.
     likelihoods : mapping of str to Likelihood, optional
         Instead of the shipped ones.
 
@@ -50,38 +55,36 @@ def bind(
     Raises
     ------
     InputError
-        With every fault of the table and of the spec against it.
+        With every fault of the spec, of the table and of one against the other.
     """
     import xarray as xr
 
-    likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    evidence = as_table(spec, evidence)
     if not len(evidence):
         raise InputError(
             Fault("evidence", "no rows", "one row a finding", "widen the selection of the question")
         )
-    faults = require(evidence, ("study",) if spec.group == "study" else ("study", "cohort"))
-    if faults:
-        raise InputError(faults)
-    groups_of = evidence[spec.group]
-    if groups_of.isna().any():
-        faults.append(Fault(f"column '{spec.group}'", "a row without a name", "a name in each row"))
+    faults = model_faults(spec, likelihoods=likelihoods)
+    faults += require(evidence, ("study",) if spec.group == "study" else ("study", "cohort"))
+    for column in dict.fromkeys(("study", spec.group)):
+        faults += name_faults(evidence, column)
+    faults += rule_faults(spec, evidence)
     scale = ""
     data: dict[str, Any] = {}
     moderators: tuple[Moderator, ...] = ()
-    try:
+    with _collected(faults):
+        likelihood = find_likelihood(spec, likelihoods=likelihoods)
         scale = _scale_name(spec, likelihood, evidence)
         data = likelihood.read(evidence, scale)
-    except InputError as error:
-        faults += error.faults
-    try:
+    with _collected(faults):
         moderators = read_moderators(spec, evidence)
-    except InputError as error:
-        faults += error.faults
     if faults:
-        raise InputError(faults)
-    names = groups_of.astype(str).tolist()
-    groups = list(dict.fromkeys(names))
+        raise InputError(in_file(spec, dict.fromkeys(faults)))
     x = code_rows(moderators, evidence, {})
+    if faults := collinear(moderators, x):
+        raise InputError(in_file(spec, faults))
+    names = evidence[spec.group].astype(str).tolist()
+    groups = list(dict.fromkeys(names))
     return xr.Dataset(
         {
             "x": (("finding", "coefficient"), x),
@@ -119,20 +122,21 @@ def moderators_of(design: xr.Dataset) -> tuple[Moderator, ...]:
     )
 
 
+@contextmanager
+def _collected(faults: list[Fault]) -> Iterator[None]:
+    """Add what is refused within to `faults`."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
+
+
 def _scale_name(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame) -> str:
-    if spec.scale is None:
-        if "log" in likelihood.scales and "ratio" in evidence.columns:
-            return "log"
-        return likelihood.scales[0]
-    if spec.scale not in likelihood.scales:
-        raise InputError(
-            Fault(
-                "scale",
-                f"'{spec.scale}' with the {likelihood.name} likelihood",
-                ", ".join(likelihood.scales),
-            )
-        )
-    return spec.scale
+    if spec.scale is not None:
+        return spec.scale
+    if "log" in likelihood.scales and "ratio" in evidence.columns:
+        return "log"
+    return likelihood.scales[0]
 
 
 def _labels(evidence: pd.DataFrame) -> list[str]:

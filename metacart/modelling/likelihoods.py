@@ -282,6 +282,15 @@ def find_likelihood(
 ) -> Likelihood:
     """Return the likelihood that a spec names; refused by name with the nearest one."""
     known = LIKELIHOODS if likelihoods is None else likelihoods
+    if not isinstance(known, Mapping):
+        raise InputError(
+            Fault(
+                "likelihoods",
+                f"a {type(known).__name__}",
+                "a mapping of names to Likelihood",
+                '{**LIKELIHOODS, "mine": ...}',
+            )
+        )
     if spec.likelihood not in known:
         raise InputError(
             Fault(

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, nearest
-from metacart.modelling.columns import row_name
+from metacart.modelling.columns import is_missing, row_name, row_names
 from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Moderator", "code_rows", "level_text", "read_moderators"]
+__all__ = ["Moderator", "code_rows", "collinear", "level_text", "read_moderators"]
 
 Array = NDArray[np.float64]
+
+# beyond these a moderator is the intercept to floating point, or overflows
+_LARGEST, _SPREAD, _DISTINCT = 1e12, 1e-6, 1e-8
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,9 @@ def read_moderators(spec: ModelSpec, evidence: pd.DataFrame) -> tuple[Moderator,
     Raises
     ------
     InputError
-        For a missing column, a missing value, a single level or value, an unknown reference.
+        For a missing column, a missing value, values of several kinds or of no kind that a
+        regression knows, a single level or value, and a reference or a level of a contrast that
+        the evidence does not have.
     """
     faults: list[Fault] = []
     moderators = []
@@ -105,38 +113,105 @@ def read_moderators(spec: ModelSpec, evidence: pd.DataFrame) -> tuple[Moderator,
                 )
             )
             continue
-        column = evidence[name]
-        absent = np.flatnonzero(column.isna().to_numpy())
-        if absent.size:
-            rows = ", ".join(row_name(evidence, int(position)) for position in absent)
+        values = evidence[name].tolist()
+        absent = [at for at, value in enumerate(values) if is_missing(value)]
+        if absent:
             faults.append(
                 Fault(
                     f"moderator '{name}'",
-                    f"no value in {rows}",
+                    f"no value in {row_names(evidence, absent)}",
                     "a value in each row",
                     "fill the value in, leave these rows out, or drop the moderator",
+                    unanswerable=True,
                 )
             )
-            continue
-        moderators.append(_read(name, column, spec, faults))
+        if wrong := list(_kind_faults(name, values, absent, evidence)):
+            faults += wrong
+        elif not absent:
+            moderators.append(_read(name, values, spec, faults))
+    found = tuple(moderator for moderator in moderators if moderator is not None)
+    faults += _contrast_faults(spec, found)
     if faults:
         raise InputError(faults)
-    return tuple(moderator for moderator in moderators if moderator is not None)
+    return found
 
 
-def _read(
-    name: str, column: pd.Series[Any], spec: ModelSpec, faults: list[Fault]
-) -> Moderator | None:
+def _kind(value: Any) -> str:
+    """Return what a value is to a regression; an empty string where it is nothing to it."""
+    if isinstance(value, bool | np.bool_):
+        return "true or false"
+    if isinstance(value, int | float | Decimal | Fraction | np.integer | np.floating):
+        return "numbers"
+    return "text" if isinstance(value, str) else ""
+
+
+def _kind_faults(
+    name: str, values: list[Any], absent: list[int], evidence: pd.DataFrame
+) -> Iterator[Fault]:
+    """Yield what keeps the values of a column from being levels or numbers."""
+    place, column = f"moderator '{name}'", f"table['{name}']"
+    present = {at: value for at, value in enumerate(values) if at not in absent}
+    kinds: dict[str, list[int]] = {}
+    for at, value in present.items():
+        kinds.setdefault(_kind(value), []).append(at)
+    if "" in kinds:
+        found = present[kinds[""][0]]
+        hints = {"Timestamp": ".dt.year", "Timedelta": ".dt.days"}
+        hint = hints.get(type(found).__name__, ".astype(float), or .astype(str) for levels")
+        yield Fault(
+            place,
+            f"{type(found).__name__} {found!s} in {row_name(evidence, kinds[''][0])}",
+            "numbers, text, or true and false",
+            column + hint,
+        )
+    elif len(kinds) > 1:
+        yield Fault(
+            place,
+            "; ".join(f"{kind} in {row_names(evidence, at)}" for kind, at in kinds.items()),
+            "one kind of value in a column",
+            f"{column}.astype(float), or .astype(str) for levels",
+        )
+    elif texts := [value for value in present.values() if isinstance(value, str)]:
+        if blanks := [at for at, value in present.items() if value != value.strip()]:
+            yield Fault(
+                place,
+                f"blanks around the level in {row_names(evidence, blanks)}",
+                "levels without blanks around them",
+                f"{column}.str.strip()",
+            )
+        elif all(_reads_as_number(text) for text in texts):
+            yield Fault(
+                place,
+                f"numbers as text, such as {texts[0]!r}",
+                "numbers, or levels in words",
+                f"{column}.astype(float), or levels such as 'line {texts[0]}'",
+            )
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _read(name: str, values: list[Any], spec: ModelSpec, faults: list[Fault]) -> Moderator | None:
     place = f"moderator '{name}'"
-    numeric = column.map(
-        lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    ).all()
-    if numeric:
-        values = column.to_numpy(dtype=float)
-        if not np.isfinite(values).all():
+    if _kind(values[0]) == "numbers":
+        numbers = np.asarray([float(value) for value in values])
+        if not np.isfinite(numbers).all():
             faults.append(Fault(place, "a value that is not finite", "finite numbers"))
-        elif np.unique(values).size < 2:
-            faults.append(_one_level(place, f"the one value {values[0]:g}", "values"))
+        elif np.unique(numbers).size < 2:
+            faults.append(_one_level(place, f"the one value {numbers[0]:g}", "values"))
+        elif (size := np.abs(numbers).max()) > _LARGEST or np.ptp(numbers) < _SPREAD * size:
+            faults.append(
+                Fault(
+                    place,
+                    f"{numbers.min():.10g} to {numbers.max():.10g}",
+                    f"numbers of at most {_LARGEST:,.0f} that differ by a millionth of their size",
+                    "another unit, or the distance from their middle",
+                )
+            )
         elif name in spec.reference:
             faults.append(
                 Fault(f"reference.{name}", f"{name} is numeric", "a reference for levels only")
@@ -144,28 +219,44 @@ def _read(
         else:
             return Moderator(name, "numeric")
         return None
-    texts = column.map(level_text)
-    counts = texts.value_counts()
-    levels = sorted(counts.index, key=lambda level: (-int(counts[level]), level))
-    if name in spec.reference:
-        reference = level_text(spec.reference[name])
-        if reference not in levels:
-            faults.append(
-                Fault(
-                    f"reference.{name}",
-                    f"'{reference}' is not among the evidence",
-                    ", ".join(levels),
-                    nearest(reference, levels),
-                )
-            )
-            return None
-    else:
-        reference = levels[0]
+    texts = [level_text(value) for value in values]
+    counts = Counter(texts)
+    levels = sorted(counts, key=lambda level: (-counts[level], level))
+    reference = level_text(spec.reference.get(name, levels[0]))
+    if reference not in levels:
+        faults.append(_no_level(f"reference.{name}", name, reference, levels))
     if len(levels) < 2:
         faults.append(_one_level(place, f"the one level '{levels[0]}'", "levels"))
         return None
+    if reference not in levels:
+        return None
     others = sorted(level for level in levels if level != reference)
     return Moderator(name, "categorical", (reference, *others))
+
+
+def _no_level(place: str, name: str, level: str, levels: Sequence[str]) -> Fault:
+    return Fault(
+        place,
+        f"'{level}' is no level of {name} in the evidence",
+        ", ".join(levels),
+        nearest(level, levels),
+        unanswerable=True,
+    )
+
+
+def _contrast_faults(spec: ModelSpec, moderators: tuple[Moderator, ...]) -> Iterator[Fault]:
+    known = {moderator.name: moderator for moderator in moderators}
+    for number, (name, *levels) in enumerate(spec.contrasts):
+        if name not in known:
+            continue  # no moderator of the spec, or one with faults of its own
+        moderator = known[name]
+        for level in levels:
+            place = f"contrasts[{number}]"
+            if moderator.kind == "categorical":
+                if level_text(level) not in moderator.levels:
+                    yield _no_level(place, name, level_text(level), moderator.levels)
+            elif _kind(level) != "numbers" and not _reads_as_number(level_text(level)):
+                yield Fault(place, f"{level!r} is not a number", f"{name} is numeric")
 
 
 def _one_level(place: str, found: str, what: str) -> Fault:
@@ -174,7 +265,47 @@ def _one_level(place: str, found: str, what: str) -> Fault:
         f"the evidence has {found}",
         f"two {what} or more: from one, its effect cannot be told",
         "add studies with another, or drop the moderator",
+        unanswerable=True,
     )
+
+
+def collinear(moderators: tuple[Moderator, ...], x: Array) -> list[Fault]:
+    """Return a fault for each moderator that follows exactly from those before it.
+
+    Parameters
+    ----------
+    moderators : tuple of Moderator
+        In the order of their columns.
+    x : array (rows, coefficients)
+        The design.
+    """
+    owners = [item.name for item in moderators for _ in item.coefficients]
+    faults: dict[str, Fault] = {}
+    kept: list[int] = []
+    centred = x - x.mean(axis=0)
+    centred = centred / np.where((size := np.linalg.norm(centred, axis=0)) > 0, size, 1.0)
+    for column, owner in enumerate(owners):
+        weights, *_ = np.linalg.lstsq(centred[:, kept], centred[:, column])
+        if np.linalg.norm(centred[:, column] - centred[:, kept] @ weights) > _DISTINCT:
+            kept.append(column)
+            continue
+        same = [
+            owners[other]
+            for other, weight in zip(kept, weights, strict=True)
+            if weight**2 > _DISTINCT
+        ]
+        others = ", ".join(dict.fromkeys(name for name in same if name != owner))
+        faults.setdefault(
+            owner,
+            Fault(
+                f"moderator '{owner}'",
+                f"it follows exactly from {others}, so that their effects cannot be told apart",
+                "moderators that differ in some row",
+                "drop one of them",
+                unanswerable=True,
+            ),
+        )
+    return list(faults.values())
 
 
 def code_rows(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError
+from metacart.modelling.check import prior_faults
 from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood
-from metacart.records.priors import Prior, Support, parse_prior
+from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["resolve_priors"]
-
-_SUPPORTS: dict[str, Support] = {"mu": "real", "beta": "real", "tau": "positive"}
 
 
 def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) -> dict[str, Prior]:
@@ -52,41 +51,22 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     """
     scale = scale_of(design).name
     defaults = likelihood.priors.get(scale, {})
-    supports = _SUPPORTS | {name: own.support for name, own in likelihood.parameters.items()}
-    faults = [
-        Fault(
-            f"priors.{name}",
-            "no parameter of this model",
-            ", ".join(supports),
-            nearest(name, supports),
-        )
-        for name in spec.priors
-        if name not in supports
-    ]
+    faults = prior_faults(spec, likelihood)
+    if faults:
+        raise InputError(faults)
     priors: dict[str, Prior] = {}
-
-    def read(key: str, given: Prior | object, support: Support, place: str) -> None:
-        try:
-            priors[key] = (
-                given
-                if isinstance(given, Prior)
-                else parse_prior(given, support=support, place=place)
-            )
-        except InputError as error:
-            faults.extend(error.faults)
-
     wanted = ["mu", *(["tau"] if spec.random_effects != "none" else [])]
     for name in wanted:
         text = spec.priors.get(name, defaults.get(name))
         if text is None:
             faults.append(_no_default(name, scale, design))
         else:
-            read(name, text, supports[name], f"priors.{name}")
+            priors[name] = parse_prior(text)
     data = data_of(design)
     for name, own in likelihood.parameters.items():
         if own.needed(data):
-            read(name, spec.priors.get(name, own.prior), own.support, f"priors.{name}")
-    _resolve_beta(spec, design, defaults, faults, read)
+            priors[name] = parse_prior(spec.priors.get(name, own.prior))
+    _resolve_beta(spec, design, defaults, faults, priors)
     if faults:
         raise InputError(faults)
     return priors
@@ -97,24 +77,16 @@ def _resolve_beta(
     design: xr.Dataset,
     defaults: Mapping[str, str],
     faults: list[Fault],
-    read: Callable[[str, Prior | object, Support, str], None],
+    priors: dict[str, Prior],
 ) -> None:
     stated = spec.priors.get("beta")
-    moderators = moderators_of(design)
-    names = [moderator.name for moderator in moderators]
-    if isinstance(stated, dict):
-        faults.extend(
-            Fault(f"priors.beta.{name}", "not a moderator", ", ".join(names), nearest(name, names))
-            for name in stated
-            if name not in names
-        )
     position = 0
-    for moderator in moderators:
+    for moderator in moderators_of(design):
         text = stated.get(moderator.name) if isinstance(stated, dict) else stated
         for coefficient in moderator.coefficients:
-            key, place = f"beta:{coefficient}", "priors.beta"
+            key = f"beta:{coefficient}"
             if text is not None:
-                read(key, text, "real", place)
+                priors[key] = parse_prior(text)
             elif "beta" not in defaults:
                 faults.append(_no_default("beta", scale_of(design).name, design))
             else:
@@ -122,7 +94,7 @@ def _resolve_beta(
                 if moderator.kind == "numeric":
                     spread = float(np.std(design["x"].to_numpy()[:, position], ddof=1))
                     prior = prior.scaled(1.0 / spread)
-                read(key, prior, "real", place)
+                priors[key] = prior
             position += 1
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError
 from metacart.evidence.collection import Studies
-from metacart.evidence.columns import spec_faults
 from metacart.evidence.library import list_models, load_model, load_studies
 from metacart.evidence.selection import account, tabulate
-from metacart.modelling.design import bind, moderators_of
+from metacart.modelling.check import question_faults
+from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import find_likelihood
 from metacart.modelling.moderators import level_text
 from metacart.modelling.priors import resolve_priors
@@ -146,11 +146,7 @@ def ask(specs: Iterable[ModelSpec], studies: Studies) -> list[Question]:
     faults: list[Fault] = []
     questions = []
     for spec in specs:
-        wrong = [*spec_faults(studies, spec)]
-        try:
-            find_likelihood(spec)
-        except InputError as error:
-            wrong += error.faults
+        wrong = question_faults(spec, studies)
         if not wrong:
             try:
                 questions.append(_ask(spec, studies))
@@ -167,31 +163,17 @@ def ask(specs: Iterable[ModelSpec], studies: Studies) -> list[Question]:
 
 def _ask(spec: ModelSpec, studies: Studies) -> Question:
     everything = account(studies, spec)
+    evidence = None
     try:
         evidence = tabulate(studies, spec)
+        resolve_priors(spec, bind(spec, evidence), find_likelihood(spec))
     except InputError as error:
-        reason = "No finding passes the rules of the question."
-        return Question(spec, everything, None, (reason,), error.faults)
-    try:
-        design = bind(spec, evidence)
-    except InputError as error:
-        if any(fault.place == "scale" for fault in error.faults):
+        if not all(fault.unanswerable for fault in error.faults):
             raise
-        reasons = _reasons(spec, evidence, error.faults)
+        reasons: tuple[str, ...] = ("No finding passes the rules of the question.",)
+        if evidence is not None:
+            reasons = _reasons(spec, evidence, error.faults)
         return Question(spec, everything, evidence, reasons, error.faults)
-    resolve_priors(spec, design, find_likelihood(spec))
-    absent: list[Fault] = []
-    for moderator in moderators_of(design):
-        for name, *levels in spec.contrasts:
-            if name == moderator.name:
-                for level in levels:
-                    try:
-                        moderator.code([level], place=f"contrast of {name}")
-                    except InputError as error:
-                        absent += error.faults
-    if absent:
-        reasons = _reasons(spec, evidence, absent)
-        return Question(spec, everything, evidence, reasons, tuple(absent))
     return Question(spec, everything, evidence)
 
 
@@ -200,17 +182,11 @@ def _reasons(spec: ModelSpec, evidence: pd.DataFrame, faults: Iterable[Fault]) -
     reasons = [
         reason for name in spec.moderators for reason in _about_moderator(spec, evidence, name)
     ]
-    about = tuple(f"moderator '{name}'" for name in spec.moderators)
-    about += tuple(f"contrast of {name}" for name in spec.moderators)
-    others = [fault for fault in faults if fault.place not in about]
-    reasons += [f"{capital(fault.place)}: {fault.found}." for fault in others]
-    return tuple(reasons)
+    return tuple(reasons) or tuple(f"{capital(fault.place)}: {fault.found}." for fault in faults)
 
 
 def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list[str]:
     words = column_words(name)
-    if name not in evidence.columns:
-        return [f"The papers record no {words}."]
     reasons = []
     column = evidence[name]
     if column.isna().any():
@@ -223,7 +199,8 @@ def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list
         if contrast[0] == name
     ]
     missing = dict.fromkeys(level for pair in pairs for level in pair if level not in levels)
-    numeric = all(isinstance(level, int | float) for level in column.dropna())
+    numeric = all(type(level) in (int, float) for level in column.dropna().tolist())
+    reference = level_text(spec.reference[name]) if name in spec.reference else None
     if missing and not numeric:
         for pair in pairs:
             gone = [level for level in pair if level in missing]
@@ -232,6 +209,11 @@ def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list
                     f"The question compares {pair[0]} with {pair[1]} ({words}). "
                     f"No arm that passes its rules is {join(gone, 'or')}."
                 )
+    elif reference is not None and reference not in levels and levels:
+        reasons.append(
+            f"The question compares with {reference} ({words}). "
+            f"No arm that passes its rules is {reference}."
+        )
     elif len(levels) == 1:
         arms = count_of(len(column), "arm")
         reasons.append(

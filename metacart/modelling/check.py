@@ -1,0 +1,155 @@
+"""What is wrong with a question whatever its evidence: likelihood, scale, priors, names, levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from metacart.errors import Fault, InputError, nearest
+from metacart.evidence.collection import Studies
+from metacart.evidence.columns import RESERVED, known_levels, recoded, spec_faults
+from metacart.evidence.origin import in_file
+from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.moderators import level_text
+from metacart.records.priors import Support, parse_prior
+from metacart.records.spec import ModelSpec
+
+__all__ = ["model_faults", "prior_faults", "question_faults"]
+
+_SUPPORTS: dict[str, Support] = {"mu": "real", "beta": "real", "tau": "positive"}
+
+
+def question_faults(
+    spec: ModelSpec, studies: Studies, *, likelihoods: Mapping[str, Likelihood] | None = None
+) -> list[Fault]:
+    """Return everything that is wrong with a question to these studies, before any is selected.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The question.
+    studies : Studies
+        The evidence.
+    likelihoods : mapping of str to Likelihood, optional
+        Instead of the shipped ones.
+
+    Returns
+    -------
+    list of Fault
+        With file and line where the spec was read from a file.
+    """
+    faults = [
+        *spec_faults(studies, spec),
+        *model_faults(spec, likelihoods=likelihoods),
+        *_moderator_faults(studies, spec),
+    ]
+    return in_file(spec, faults)
+
+
+def model_faults(
+    spec: ModelSpec, *, likelihoods: Mapping[str, Likelihood] | None = None
+) -> list[Fault]:
+    """Return what is wrong with a spec whatever the evidence."""
+    faults: list[Fault] = []
+    likelihood = None
+    try:
+        likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    except InputError as error:
+        faults += error.faults
+    if likelihood is not None and spec.scale not in (None, *likelihood.scales):
+        faults.append(
+            Fault(
+                "scale",
+                f"'{spec.scale}' with the {likelihood.name} likelihood",
+                ", ".join(likelihood.scales),
+            )
+        )
+    faults += _recode_faults(spec)
+    faults += [
+        Fault(f"contrasts[{number}]", f"'{level_text(level)}' against itself", "two levels")
+        for number, (_, level, reference) in enumerate(spec.contrasts)
+        if level_text(level) == level_text(reference)
+    ]
+    return [*faults, *prior_faults(spec, likelihood)]
+
+
+def _recode_faults(spec: ModelSpec) -> Iterator[Fault]:
+    for name, groups in spec.recode.items():
+        for new, old in groups.items():
+            if new not in old and recoded(name, new, spec) != new:
+                yield Fault(
+                    f"recode.{name}.{new}",
+                    f"'{new}' is a new level and an old one of '{recoded(name, new, spec)}'",
+                    "levels collapsed in one step",
+                    "another name for the new level",
+                )
+
+
+def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
+    """Return what is wrong with the priors of a spec; its own parameters need the likelihood."""
+    supports = dict(_SUPPORTS)
+    if likelihood is not None:
+        supports |= {name: own.support for name, own in likelihood.parameters.items()}
+    faults: list[Fault] = []
+    for name, stated in spec.priors.items():
+        if name not in supports:
+            if likelihood is not None:
+                faults.append(
+                    Fault(
+                        f"priors.{name}",
+                        "no parameter of this model",
+                        ", ".join(supports),
+                        nearest(name, supports),
+                    )
+                )
+            continue
+        texts: dict[str, object] = {f"priors.{name}": stated}
+        if name == "beta" and isinstance(stated, dict):
+            texts = {f"priors.beta.{key}": text for key, text in stated.items()}
+            faults += [
+                Fault(
+                    f"priors.beta.{key}",
+                    "not a moderator",
+                    ", ".join(spec.moderators) or "none: the model has no moderators",
+                    nearest(key, spec.moderators),
+                )
+                for key in stated
+                if key not in spec.moderators
+            ]
+        for place, text in texts.items():
+            try:
+                parse_prior(text, support=supports[name], place=place)
+            except InputError as error:
+                faults += error.faults
+    return faults
+
+
+def _moderator_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
+    """Yield moderators, references and levels of contrasts that these studies do not know."""
+    known = known_levels(studies)
+    names = [*known, *sorted(RESERVED - known.keys())]
+    for name in spec.moderators:
+        if name not in names:
+            yield Fault(
+                f"moderator '{name}'",
+                "the studies have no such column",
+                ", ".join(names),
+                nearest(name, names),
+            )
+    stated = [(f"reference.{name}", name, level) for name, level in spec.reference.items()]
+    stated += [
+        (f"contrasts[{number}]", name, level)
+        for number, (name, *levels) in enumerate(spec.contrasts)
+        for level in levels
+    ]
+    for place, name, level in stated:
+        # a level of a number, or of a column without closed levels, shows in the evidence alone
+        levels = [recoded(name, each, spec) for each in known.get(name, ())]
+        words = list(dict.fromkeys(level_text(each) for each in levels))
+        levels_are_numbers = all(type(each) in (int, float) for each in levels)
+        if words and not levels_are_numbers and level_text(level) not in words:
+            yield Fault(
+                place,
+                f"'{level_text(level)}' is no level of {name}",
+                ", ".join(words),
+                nearest(level_text(level), words),
+            )
