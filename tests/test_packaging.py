@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
 import re
 import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
+import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 import metacart as mc
 from metacart import cli
+from metacart.records.spec import FILTERS
+from metacart.records.vocabulary import (
+    EXPOSURES,
+    GRADINGS,
+    OUTCOMES,
+    POPULATIONS,
+    TIME_HANDLINGS,
+)
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -64,29 +77,198 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [line for line in "".join(_blocks("shell")).splitlines() if line.startswith("metacart ")],
-)
+SHELL = [
+    line.removeprefix("uv run metacart ")
+    for line in "".join(_blocks("shell")).splitlines()
+    if line.startswith("uv run metacart ")
+]
+
+
+def test_every_command_of_the_readme_runs_in_a_fresh_clone() -> None:
+    lines = [line for block in _blocks("shell") for line in block.splitlines()]
+    assert all(line.startswith(("uv run ", "pip install uv && uv run ")) for line in lines)
+    mentioned = re.findall(
+        r"`([^`\n]*metacart (?:studies|fit|report|vocabulary)\b[^`\n]*)`", README
+    )
+    assert mentioned
+    assert all(words.startswith("uv run metacart ") for words in mentioned)
+
+
+@pytest.mark.parametrize("line", SHELL)
 def test_the_shell_lines_of_the_readme_have_the_options_they_use(
     line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = line.partition("#")[0].split()[1:]
+    words = line.partition("#")[0].split()
     command = words[:2] if words[:2] == ["studies", "check"] else words[:1]
     assert cli.main([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in words if word.startswith("--"))
     names = [word for word in words[1:2] if word in mc.list_models()]
-    assert names or command[0] not in ("fit", "forest")
+    assert names or command[0] not in ("fit", "forest", "account")
+
+
+@pytest.mark.parametrize("verb", ["compare", "report"])
+def test_examples_of_the_help_are_those_of_the_readme(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([verb, "--help"]) == 0
+    example = capsys.readouterr().out.partition("Example: metacart ")[2].strip()
+    assert example in [line.partition("#")[0].strip() for line in SHELL]
+    default = inspect.signature(cli.report).parameters["out"].default
+    assert f"--out {default}" not in example
+
+
+def test_the_comparison_of_the_readme_can_be_made(tmp_path: Path) -> None:
+    (toml,) = _blocks("toml")
+    command = next(line for line in SHELL if line.startswith("compare "))
+    name, moderator, *pair = command.partition("#")[0].split()[1:]
+    path = tmp_path / Path(name).name
+    path.write_text(toml, encoding="utf-8")
+    spec = mc.load_model(path)
+    evidence = mc.tabulate(mc.load_studies(), spec)
+    assert spec.moderators == (moderator,)
+    assert set(evidence[moderator]) == set(pair)
+    assert evidence[moderator].value_counts().min() >= 2
+
+
+def _section(heading: str) -> str:
+    """Return what stands below a heading, to the next one of its rank or above."""
+    rank = heading.partition(" ")[0]
+    below = README.partition(f"\n{heading}\n")[2]
+    assert below, heading
+    return re.split(rf"^#{{2,{len(rank)}}} ", below, flags=re.MULTILINE)[0]
+
+
+def _words(text: str) -> set[str]:
+    """Return every word that stands as code, also inside a phrase of code."""
+    code = " ".join(re.findall(r"`([^`\n]+)`", text))
+    return set(re.findall(r"[A-Za-z][\w-]*", code))
+
+
+def _tables(record: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return a record with the records inside it."""
+    found = [record]
+    for each in found:
+        waiting = [field.annotation for field in each.model_fields.values()]
+        for annotation in waiting:
+            waiting += get_args(annotation)
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                found += [annotation] if annotation not in found else []
+    return found
+
+
+@pytest.mark.parametrize(
+    ("heading", "record"),
+    [("## A question of your own", mc.ModelSpec), ("### Keys of a study file", mc.Study)],
+)
+def test_the_readme_names_every_key(heading: str, record: type[BaseModel]) -> None:
+    named = _words(_section(heading))
+    tables = _tables(record)
+    keys = {field.alias or name for table in tables for name, field in table.model_fields.items()}
+    assert len(keys) > 20
+    assert keys <= named
+
+
+def test_the_readme_names_the_choices_of_every_key() -> None:
+    text = _section("### Keys of a study file") + _section("## A question of your own")
+    for table in (*_tables(mc.Study), *_tables(mc.ModelSpec)):
+        for name, field in table.model_fields.items():
+            waiting = [field.annotation]
+            for annotation in waiting:
+                if get_origin(annotation) is Literal and name not in ("grading", "time_handling"):
+                    chosen = [str(word) for word in get_args(annotation)]
+                    missing = [word for word in chosen if not re.search(rf"\b{word}\b", text)]
+                    assert missing == [], f"{table.__name__}.{name}"
+                waiting += get_args(annotation)
+
+
+def test_the_readme_names_the_vocabulary() -> None:
+    section = _section("### Vocabulary")
+    named = _words(section)
+    assert named >= {*OUTCOMES, *EXPOSURES, *POPULATIONS, *GRADINGS, *TIME_HANDLINGS}
+    items = re.split(r"^- ", section, flags=re.MULTILINE)
+    for words, better in (
+        ("Outcomes, higher", "higher"),
+        ("Outcomes, lower", "lower"),
+        ("Outcomes, neither", "neither"),
+    ):
+        (item,) = [item for item in items if item.startswith(words)]
+        assert _words(item) == {name for name, each in OUTCOMES.items() if each.better == better}
+
+
+def test_the_readme_names_what_include_takes() -> None:
+    below = _section("## A question of your own").partition("`[include]` and `moderators` take")[2]
+    assert set(FILTERS) <= _words(below)
+
+
+def test_the_readme_names_every_public_verb_once() -> None:
+    section = _section("## Python")
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    listed = [name for cell in rows for name in re.findall(r"`(\w+)`", cell)]
+    listed = [name for name in listed if name not in mc.LIKELIHOODS]
+    assert sorted(listed) == sorted(set(mc.__all__) - {"__version__"})
+    assert all(f"| `{name}` |" in section for name in mc.LIKELIHOODS)
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    short: Callable[..., Any] = partial(mc.fit, draws=20, tune=50, chains=2)
+    # exact draws need no compilation; that sampling works is tested elsewhere
+    short: Callable[..., Any] = partial(mc.fit, method="exact", draws=100)
     monkeypatch.setattr(mc, "fit", short)
     names: dict[str, Any] = {}
     for block in _blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
+    assert names["fit"].attrs["seed"] == 1
     assert set(names["evidence"]["study"]) <= {study.id for study in names["studies"]}
     assert names["fit"]["posterior"].sizes["finding"] == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.nc", "forest.svg"]
+
+
+# ---- the notebook
+
+NOTEBOOK: dict[str, Any] = json.loads((ROOT / "notebooks" / "first_steps.ipynb").read_text("utf-8"))
+CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_notebook_is_stored_without_outputs() -> None:
+    assert NOTEBOOK["nbformat"] == 4
+    ids = [cell["id"] for cell in NOTEBOOK["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in NOTEBOOK["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+    assert "notebooks/first_steps.ipynb" in README
+
+
+def _run_cell(source: str, names: dict[str, Any]) -> Any:
+    """Run a cell and return the value of its last line, as a notebook shows it."""
+    *body, last = ast.parse(source).body
+    if not isinstance(last, ast.Expr):
+        body, shown = [*body, last], None
+    else:
+        shown = compile(ast.Expression(last.value), "notebook", "eval")
+    exec(compile(ast.Module(body, type_ignores=[]), "notebook", "exec"), names)
+    return eval(shown, names) if shown else None
+
+
+def test_the_cells_of_the_notebook_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    seeds: list[int | None] = []
+    fit = mc.fit
+
+    def quick(*given: Any, seed: int | None = None) -> Any:
+        seeds.append(seed)
+        return fit(*given, seed=seed, method="exact", draws=100)
+
+    monkeypatch.setattr(mc, "fit", quick)
+    names: dict[str, Any] = {}
+    values = [_run_cell(source, names) for source in CODE]
+    shown = [value for value in values if value is not None]
+    assert all(len(value) for value in shown if isinstance(value, pd.DataFrame))
+    assert shown[-1] is True  # a loaded fit says what the saved one said
+    assert seeds == [1] * 4
+    assert "ecological" in names["contrast"].attrs["note"]
+    used = {verb for verb in mc.__all__ if f"mc.{verb}(" in "".join(CODE)}
+    assert used >= {"account", "contrast", "diagnostics", "load_fit", "plot_forest", "tabulate"}
+    assert list(tmp_path.iterdir()) == []
