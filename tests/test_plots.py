@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
+from scipy import optimize, stats
 
 from metacart.errors import InputError
 from metacart.inference.assemble import groups_of_fit
@@ -31,6 +32,7 @@ from metacart.records.spec import ModelSpec
 from metacart.results.checks import predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
+from metacart.results.heterogeneity import heterogeneity, study_estimates
 
 SPEC = ModelSpec(likelihood="binomial", outcome="complete_remission")
 COUNTS = pd.DataFrame(
@@ -175,8 +177,8 @@ def test_rows_of_counts_stand_as_in_the_evidence(counts_fit: xr.DataTree) -> Non
     pc = plot_forest(counts_fit)
     assert list(texts(pc, "study").values()) == [
         *COUNTS["label"],
-        "Median study",
         "Population average",
+        "Median study",
         "Next study",
     ]
     assert list(texts(pc, "evidence").values()) == [
@@ -191,9 +193,8 @@ def test_rows_of_counts_stand_as_in_the_evidence(counts_fit: xr.DataTree) -> Non
     assert texts(pc, "arm")["study:zhang2021/tandem"] == "tandem"
     assert texts(pc, "estimate")["study:an2022/second infusion"] == "68"
     assert texts(pc, "interval")["study:an2022/second infusion"] == "[43–87]"
-    assert sum(float(weight) for weight in texts(pc, "weight").values()) == pytest.approx(
-        100, abs=0.3
-    )
+    weights = forest_table(counts_fit)["weight"].dropna()
+    assert list(texts(pc, "weight").values()) == [f"{weight:.0f}" for weight in weights]
 
 
 @pytest.mark.parametrize(
@@ -233,8 +234,13 @@ def test_marks_stand_where_the_table_says(counts_fit: xr.DataTree) -> None:
     assert lines(pc, "next_study")["prediction:next study"] == pytest.approx(
         (after["shrunken_lower"], after["shrunken_upper"])
     )
-    line = lines(pc, "pooled_line")["summary:median study"]
+    assert list(summaries["label"]) == ["population average", "median study"]
+    line = lines(pc, "pooled_line")["summary:population average"]
     assert line == pytest.approx((summaries.iloc[0]["shrunken"],) * 2)
+    tick = spots(pc, "next_study_median")["prediction:next study"]
+    assert tick == pytest.approx(after["shrunken"])
+    filled = [found[0].get_facecolor()[0][0] < 1 for found in artists(pc, "diamond").values()]
+    assert filled == [True, False]
 
 
 def test_all_and_none_have_one_sided_exact_intervals(counts_fit: xr.DataTree) -> None:
@@ -280,6 +286,67 @@ def axis_label(pc: Any, panel: str) -> str:
     return str(found[0].get_text())
 
 
+# --- the forest plot: weights -------------------------------------------------------------------
+
+
+def shares_by_hand(fit: xr.DataTree, information: Any) -> np.ndarray[Any, Any]:
+    """One draw after the other, one study after the other."""
+    theta, tau = (fit["posterior"][name].to_numpy() for name in ("theta", "tau"))
+    group = fit["constant_data"]["group"].to_numpy()
+    shares = []
+    for chain, draw in np.ndindex(tau.shape):
+        parts = np.zeros(group.size)
+        for study in set(group):
+            inside = np.flatnonzero(group == study)
+            each = np.asarray([information(i, theta[chain, draw, i]) for i in inside])
+            parts[inside] = each / each.sum() / (1.0 / each.sum() + tau[chain, draw] ** 2)
+        shares.append(parts / parts.sum())
+    return 100.0 * np.mean(shares, axis=0)
+
+
+def test_weights_of_counts_are_shares_of_information_at_the_posterior(
+    counts_fit: xr.DataTree,
+) -> None:
+    total = COUNTS["total"].to_numpy()
+
+    def information(finding: int, theta: float) -> float:
+        p = 1.0 / (1.0 + np.exp(-theta))
+        return float(total[finding] * p * (1.0 - p))
+
+    weights = study_estimates(counts_fit)["weight"]
+    assert weights.sum() == pytest.approx(100)
+    assert weights.to_numpy() == pytest.approx(shares_by_hand(counts_fit, information), rel=1e-9)
+
+
+def test_weights_of_ratios_come_from_their_standard_errors(hsct_fit: xr.DataTree) -> None:
+    se = hsct_fit["constant_data"]["se"].to_numpy()
+    by_hand = shares_by_hand(hsct_fit, lambda finding, _theta: se[finding] ** -2)
+    assert study_estimates(hsct_fit)["weight"].to_numpy() == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_i_squared_has_the_information_of_the_weights(counts_fit: xr.DataTree) -> None:
+    posterior, total = counts_fit["posterior"], COUNTS["total"].to_numpy()
+    p = 1.0 / (1.0 + np.exp(-posterior["theta"].to_numpy()))
+    w, tau2 = total * p * (1.0 - p), posterior["tau"].to_numpy() ** 2
+    typical = 5 * w.sum(-1) / (w.sum(-1) ** 2 - (w**2).sum(-1))
+    row = heterogeneity(counts_fit).set_index("quantity").loc["I squared"]
+    wanted = np.quantile(tau2 / (tau2 + typical), [0.025, 0.5, 0.975])
+    assert row[["lower", "median", "upper"]].tolist() == pytest.approx(wanted.tolist())
+
+
+def test_one_finding_has_no_weight() -> None:
+    pc = plot_forest(make_fit(SPEC, COUNTS.head(1)))
+    assert "weight" not in pc.viz.children
+    assert "Weight" not in note_text(pc)
+
+
+def test_rates_at_their_very_end_still_share_the_weight() -> None:
+    fit = make_fit(SPEC, COUNTS)
+    fit["posterior"]["theta"][:] = 800.0
+    assert study_estimates(fit)["weight"].sum() == pytest.approx(100)
+    assert heterogeneity(fit)["median"].notna().all()
+
+
 # --- the forest plot: axes ----------------------------------------------------------------------
 
 
@@ -298,22 +365,52 @@ def test_ratios_stand_on_a_log_axis_and_long_intervals_end_in_arrows(
     forest = plot_of(pc, "forest")
     assert forest.get_xscale() == "log"
     labels = [tick.get_text() for tick in forest.get_xticklabels()]
-    assert labels == ["0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20"]
+    assert labels == ["0.03", "0.1", "0.3", "1", "3", "10", "30"]
     drawn = lines(pc, "crude_interval")
     assert len(drawn) == 3
-    assert drawn["study:wide2023"] == pytest.approx((0.05, 20.0))
+    assert drawn["study:wide2023"] == pytest.approx((0.03, 48.0))
     assert drawn["study:li2020"] == pytest.approx((0.1, 0.625))
-    assert spots(pc, "crude_interval_below") == pytest.approx({"study:wide2023": 0.05})
-    assert spots(pc, "crude_interval_above") == pytest.approx({"study:wide2023": 20.0})
-    assert texts(pc, "interval")["study:wide2023"] == "[0.030–48.0]"
+    assert "crude_interval_below" not in pc.viz.children
     null = forest.findobj(lambda artist: artist.get_gid() == "null")
     assert list(null[0].get_xdata()) == [1.0, 1.0]
+    wider = RATIOS.assign(lower=[0.1, 0.12, 0.0003], upper=[0.625, 0.75, 4800.0])
+    pc = plot_forest(make_fit(HSCT, wider))
+    low, high = plot_of(pc, "forest").get_xlim()
+    assert 0.0003 < low < 0.03
+    assert 48 < high < 4800
+    assert lines(pc, "crude_interval")["study:wide2023"] == pytest.approx((low, high))
+    assert spots(pc, "crude_interval_below") == pytest.approx({"study:wide2023": low})
+    assert spots(pc, "crude_interval_above") == pytest.approx({"study:wide2023": high})
+
+
+def test_ratios_of_studies_have_the_digits_of_their_paper(hsct_fit: xr.DataTree) -> None:
+    pc = plot_forest(hsct_fit)
+    assert list(texts(pc, "estimate").values())[:3] == ["0.250", "0.30", "1.20"]
+    assert list(texts(pc, "interval").values())[:3] == [
+        "[0.100–0.625]",
+        "[0.12–0.75]",
+        "[0.03–48.00]",
+    ]
+    assert list(texts(plot_ppc(hsct_fit), "observed_text").values()) == ["0.250", "0.30", "1.20"]
+    # an interval of another level is computed, as is a number with many digits
+    for changes in ({"level": 0.9}, {"upper": [0.625001, 0.75, 48.0]}):
+        pc = plot_forest(make_fit(HSCT, RATIOS.assign(**changes)))
+        assert texts(pc, "estimate")["study:li2020"] == "0.25"
+        assert "as printed" not in note_text(pc)
 
 
 def test_ratio_axis_holds_every_point_and_has_the_fields_ticks() -> None:
     axis = ratio_axis("HR", points=[0.3, 4.0], intervals=[(0.1, 0.9), (1.6, 10.0)])
-    assert axis.ticks == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-    assert axis.tick_labels == ("0.1", "0.2", "0.5", "1", "2", "5", "10")
+    assert (axis.low, axis.high) == (0.07, 20.0)  # no interval ends where the axis ends
+    assert axis.ticks == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+    assert axis.tick_labels == ("0.1", "0.2", "0.5", "1", "2", "5", "10", "20")
+    short = ratio_axis("HR", points=[0.14, 0.36], intervals=[(0.031, 0.62), (0.06, 2.67)])
+    assert (short.low, short.high) == (0.02, 3.0)
+    alone = ratio_axis("HR", points=[2.0], intervals=[(1e-4, 4e4)])
+    assert alone.low < 1e-4 < 4e4 < alone.high
+    endless = ratio_axis("HR", points=[1e-30, 1e30], intervals=[(0.0, float("inf"))])
+    assert endless.low < 1e-30 < 1e30 < endless.high
+    assert len(endless.ticks) <= 12
     far = ratio_axis("HR", points=[0.004, 300.0], intervals=[(0.0001, 0.2)])
     assert far.low <= 0.004
     assert far.high >= 300.0
@@ -348,7 +445,17 @@ def test_naive_and_adjusted_stand_side_by_side(hsct_fit: xr.DataTree) -> None:
     assert tuple(faces[0][:3]) == (1.0, 1.0, 1.0)
     assert tuple(faces[1][:3]) != (1.0, 1.0, 1.0)
     assert set(pc.viz.children) >= {"next_study", "next_study_naive"}
-    assert texts(pc, "evidence")["study:chen2021"] == "HR 0.3, unclear"
+    assert texts(pc, "evidence")["study:chen2021"] == "HR 0.30, unclear"
+    # the dashed line is the naive median's: it has its colour and ends at its diamond
+    (line,) = artists(pc, "pooled_line")["summary:median study (naive)"]
+    assert list(line.get_xdata()) == pytest.approx([naive, naive])
+    edges = [found[0].get_edgecolor()[0] for found in artists(pc, "diamond").values()]
+    assert mpl.colors.to_rgba(line.get_color()) == pytest.approx(tuple(edges[0]))
+    heights = [found[0].get_paths()[0].vertices[:, 1] for found in artists(pc, "diamond").values()]
+    assert max(line.get_ydata()) < min(heights[1])
+    key = list(texts(pc, "key").values())
+    assert "line at the median study (naive)" in key
+    assert "as the model sees it, naive" in key
     sides = {
         artist.get_gid(): artist.get_text()
         for artist in plot_of(pc, "forest").texts
@@ -358,6 +465,10 @@ def test_naive_and_adjusted_stand_side_by_side(hsct_fit: xr.DataTree) -> None:
         "favours_below": "← favours transplant",
         "favours_above": "favours no transplant →",
     }
+    panel = plot_of(pc, "forest").get_window_extent()
+    for artist in plot_of(pc, "forest").texts:
+        box = artist.get_window_extent()
+        assert panel.x0 <= box.x0 < box.x1 <= panel.x1
     assert "drawn from its prior" in note_text(pc)
 
 
@@ -384,8 +495,8 @@ def test_subgroups_have_their_diamonds_and_their_difference(moderated_fit: xr.Da
         "\u2002An 2022",
         "\u2002Chen 2021",
         "\u2002Population average",
-        "All studies, median study",
         "All studies, population average",
+        "All studies, median study",
         "Next study",
         "Human − murine, percentage points" + ("*" if footnoted(pc) else ""),
     ]
@@ -416,6 +527,17 @@ def test_probability_of_a_difference_does_not_follow_what_is_better() -> None:
     assert said[0] == said[1]
 
 
+def test_subgroups_can_be_switched_off(moderated_fit: xr.DataTree) -> None:
+    pc = plot_forest(moderated_fit, subgroups=False)
+    names = list(texts(pc, "study").values())
+    assert names == [*COUNTS["label"], "Population average", "Median study", "Next study"]
+    assert set(forest_table(moderated_fit, subgroups=False)["row"]) == {
+        "study",
+        "summary",
+        "prediction",
+    }
+
+
 def test_subgroups_of_an_unknown_moderator_are_refused(moderated_fit: xr.DataTree) -> None:
     with pytest.raises(InputError) as error:
         plot_forest(moderated_fit, subgroups="scfw")
@@ -434,10 +556,11 @@ def test_footer_says_how_many_and_how_different(counts_fit: xr.DataTree) -> None
         "5 studies (6 arms), 99 patients, 79 events. Between-study SD τ (log odds)"
     )
     low, middle, high = np.quantile(counts_fit["posterior"]["tau"], [0.025, 0.5, 0.975])
-    assert f"{middle:.2f} [{low:.2f}–{high:.2f}]; prior HalfNormal(1)." in notes
+    assert f"{middle:.2f} [{low:.2f}–{high:.2f}]. Model: " in notes
     assert "priors μ ~ Normal(0, 1.5), τ ~ HalfNormal(1)" in notes
     assert "Clopper–Pearson" in notes
-    assert "Weight: share of the information" in notes
+    share = "Weight: share of information at the posterior, 1/(variance within the study + τ²)"
+    assert share in notes
 
 
 def test_footnotes_have_one_sign_for_one_text() -> None:
@@ -445,9 +568,27 @@ def test_footnotes_have_one_sign_for_one_text() -> None:
     pc = plot_forest(make_fit(SPEC, table))
     names = list(texts(pc, "study").values())
     assert names[3:6] == ["Chen 2021*", "Zhang 2021*", "Maude 2014†"]
+    # three of the five others are infused: most
     assert note_text(pc).endswith(
-        "* of patients evaluable, elsewhere infused\n† of patients enrolled, elsewhere infused"
+        "* evaluable patients; most others: all infused\n† all enrolled; most others: all infused"
     )
+
+
+@pytest.mark.parametrize(
+    ("populations", "words"),
+    [
+        (["responders", "infused"], "patients in remission; the other study: all infused"),
+        (
+            ["infused", "responders", "infused"],
+            "patients in remission; the other studies: all infused",
+        ),
+        (["enrolled", "infused", "responders"], "patients in remission"),
+    ],
+)
+def test_a_footnote_says_who_the_patients_are(populations: list[str], words: str) -> None:
+    table = COUNTS.drop_duplicates("study").head(len(populations)).assign(population=populations)
+    flags = forest_table(make_fit(SPEC, table)).set_index("study")["flag"]
+    assert flags[table["study"].iloc[populations.index("responders")]] == words
 
 
 @pytest.mark.parametrize("plot", [plot_forest, plot_ppc])
@@ -462,8 +603,8 @@ def test_models_without_and_with_heavy_study_effects() -> None:
     fit = make_fit(SPEC.model_copy(update={"random_effects": "student_t"}), table)
     tau = float(np.median(fit["posterior"]["tau"]))
     notes = note_text(plot_forest(fit))
-    assert "Between-study scale τ of Student-t effects, ν = 4" in notes
-    assert f"SD {tau * np.sqrt(2):.2f}; prior HalfNormal(1)" in notes  # nu / (nu - 2) = 2
+    assert f"Between-study scale τ (log odds) of Student-t effects, ν = 4: {tau:.2f} [" in notes
+    assert f"SD {tau * np.sqrt(2):.2f}. Model: " in notes  # nu / (nu - 2) = 2
 
     none = make_fit(SPEC.model_copy(update={"random_effects": "none"}), table)
     notes = note_text(plot_forest(none))
@@ -482,7 +623,7 @@ def test_names_that_need_two_lines_are_indented_in_both() -> None:
 def test_description_in_words(counts_fit: xr.DataTree) -> None:
     attributes = plot_forest(counts_fit).viz.attrs
     assert attributes["title"] == "Complete remission"
-    row = forest_table(counts_fit).query("row == 'summary'").iloc[0]
+    row = forest_table(counts_fit).set_index("label").loc["median study"]
     low, middle, high = (
         f"{100 * row[name]:.3g}" for name in ("shrunken_lower", "shrunken", "shrunken_upper")
     )
@@ -495,19 +636,20 @@ def test_description_in_words(counts_fit: xr.DataTree) -> None:
         (0.684, "rate", 0, "68"),
         (1.0, "rate", 1, "100.0"),
         (0.0, "rate", 0, "0"),
-        (0.25, "ratio", 0, "0.25"),
-        (0.068, "ratio", 0, "0.068"),
-        (0.0996, "ratio", 0, "0.10"),
-        (9.96, "ratio", 0, "10.0"),
-        (123.4, "ratio", 0, "123"),
-        (0.0001, "ratio", 0, "1e−04"),
+        (0.25, "ratio", None, "0.25"),
+        (0.25, "ratio", 3, "0.250"),
+        (0.068, "ratio", None, "0.068"),
+        (0.0996, "ratio", None, "0.10"),
+        (9.96, "ratio", None, "10.0"),
+        (123.4, "ratio", None, "123"),
+        (0.0001, "ratio", None, "1e−04"),
         (-0.001, "value", 2, "0.00"),
         (-1.234, "value", 1, "−1.2"),
         (np.nan, "rate", 0, ""),
         (np.inf, "ratio", 0, "∞"),
     ],
 )
-def test_numbers_in_cells(value: float, measure: Any, places: int, text: str) -> None:
+def test_numbers_in_cells(value: float, measure: Any, places: int | None, text: str) -> None:
     assert number(value, measure, places) == text
 
 
@@ -654,10 +796,22 @@ def test_a_file_is_written_whole_or_not_at_all(
         raise OSError("no space left")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(InputError, match="takes no such file: no space left"):
         save_figure(pc, path)
     assert path.read_text() == "before"
     assert [item.name for item in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_a_place_that_takes_no_files_is_told_in_words(
+    counts_fit: xr.DataTree, tmp_path: Path
+) -> None:
+    # a name that every file system refuses, whoever asks, and the longest that it takes
+    name = f"{'a' * 251}.svg"
+    with pytest.raises(InputError) as error:
+        plot_forest(None, file=tmp_path / f"a{name}")  # not even looked at
+    assert f"a{name}: file: '{tmp_path}' takes no such file: " in str(error.value)
+    plot_forest(counts_fit, file=tmp_path / name)
+    assert [item.name for item in tmp_path.iterdir()] == [name]
 
 
 def test_figures_can_be_saved_later_and_closed(counts_fit: xr.DataTree, tmp_path: Path) -> None:
@@ -770,7 +924,7 @@ def test_no_text_meets_another_or_leaves_the_page(
 ) -> None:
     with warnings.catch_warnings():
         # a machine without fonts for every script says so; room is kept all the same
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="the figure shows □")
         pc = plot(make_fit(spec, table))
         found = boxes(pc)
     figure = pc.viz["figure"].item()
@@ -804,6 +958,22 @@ def test_no_text_of_prior_and_posterior_meets_another() -> None:
         across = min(first.x1, second.x1) - max(first.x0, second.x0)
         down = min(first.y1, second.y1) - max(first.y0, second.y0)
         assert across <= 0.5 or down <= 0.5, (one, other)
+
+
+def test_letters_that_no_font_has_are_told_once_and_by_name(tmp_path: Path) -> None:
+    # a letter of Unicode's private use area: no font has it
+    label = ["Li \uf8fe 2020", "Wu \uf8fe 2021", *COUNTS["label"][2:]]
+    fit = make_fit(SPEC, COUNTS.assign(label=label))
+    for suffix in ("svg", "png", "pdf"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            pc = plot_forest(fit, file=tmp_path / f"a.{suffix}")
+        assert len(told) == 1
+        assert "no font of this machine has: \uf8fe in 'Li \uf8fe 2020' and 1 more" in (
+            str(told[0].message)
+        )
+        assert told[0].filename == __file__
+    assert texts(pc, "study")["study:an2022/second infusion"] == "Li □ 2020"
 
 
 def test_wrapping_keeps_every_letter() -> None:
@@ -895,14 +1065,44 @@ def test_prior_density_is_exact_and_on_the_posteriors_scale(counts_fit: xr.DataT
 
 def test_bias_that_the_data_do_not_inform_is_said_to_be_its_prior(hsct_fit: xr.DataTree) -> None:
     pc = plot_prior_posterior(hsct_fit)
-    assert pc.viz["plot"]["parameter"].to_numpy().tolist() == ["mu", "tau", "bias"]
+    parameters = pc.viz["plot"]["parameter"].to_numpy().tolist()
+    assert parameters == ["mu_naive", "mu", "tau", "bias"]
     figure = pc.viz["figure"].item()
     words = " ".join(text.get_text() for plot in figure.axes for text in plot.texts)
     assert "the data say nothing about the bias" in words
     assert intervals_of(pc, "bias")["prior"] == pytest.approx(
         (-0.45 - 0.25 * 1.959964, -0.45 + 0.25 * 1.959964), rel=1e-5
     )
-    # mu less the bias: its prior is wider than the one that was stated
-    low, high = np.quantile(hsct_fit["prior"]["mu"], [0.025, 0.975])
-    assert f"prior {np.median(hsct_fit['prior']['mu']):.2f} [" in words.replace("−", "-")
-    assert high - low > 2 * 1.5 * 1.95
+    assert intervals_of(pc, "bias")["posterior"] == intervals_of(pc, "bias")["prior"]
+    # mu as it was fitted stands against the prior that was stated
+    assert intervals_of(pc, "mu_naive")["posterior"] == pytest.approx(
+        np.quantile(hsct_fit["naive"]["mu"], [0.025, 0.975])
+    )
+    assert "prior 0.00 [−2.94 to 2.94]" in words
+    # and mu less the bias against Normal(0, 1.5) less Normal(-0.45, 0.25)
+    z, wide = 1.959964, np.hypot(1.5, 0.25)
+    limits = f"prior 0.45 [{0.45 - z * wide:.2f} to {0.45 + z * wide:.2f}]"
+    assert limits.replace("-", "−") in words
+
+
+def test_prior_of_a_mean_less_a_bias_of_any_form_has_no_sampling_noise() -> None:
+    spec = HSCT.model_copy(
+        update={"priors": {"mu": "StudentT(5, 0, 1)", "bias": "Normal(-0.5, 0.4)"}}
+    )
+    said = [
+        item.get_text()
+        for plot in plot_prior_posterior(make_fit(spec, RATIOS)).viz["figure"].item().axes
+        for item in plot.texts
+        if item.get_gid() == "prior_mu"
+    ]
+    # P(mu - b < x) by quadrature over b, as a plain oracle
+    b = np.linspace(-3.0, 2.0, 4001)
+    weight = stats.norm(-0.5, 0.4).pdf(b) * (b[1] - b[0])
+
+    def below(x: float) -> float:
+        return float((stats.t(5).cdf(x + b) * weight).sum())
+
+    low, middle, high = (
+        optimize.brentq(lambda x, q=q: below(x) - q, -20, 20) for q in (0.025, 0.5, 0.975)
+    )
+    assert said == [f"prior {middle:.2f} [{low:.2f} to {high:.2f}]".replace("-", "−")]

@@ -76,12 +76,13 @@ class Likelihood:
         From (eta, data, parameters): the log likelihood of each finding; broadcasts over leading
         dimensions of eta.
     derivatives : callable
-        From (eta, data, parameters): the first and second derivative of `logp` in eta.
+        From (eta, data, parameters): the first and second derivative of `logp` in eta. Minus the
+        second is the information of a finding, from which come weights and I².
     simulate : callable
         From (eta, data, parameters, rng): one replicate of the observed variable.
     approximate : callable
         From data: estimate and sampling variance of each finding on the model scale, by a normal
-        approximation. It sets how the sampler walks, weights and I²; never the posterior.
+        approximation. It sets how the sampler walks; never the posterior.
     crude : callable
         From (data, scale): estimate, lower and upper 95 % limit of each finding alone, on the
         natural scale.

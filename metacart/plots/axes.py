@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Axis", "linear_axis", "percent_axis", "ratio_axis"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,33 @@ def percent_axis(label: str) -> Axis:
     return Axis(0.0, 1.0, ticks, tuple(f"{100 * tick:.0f}" for tick in ticks), label)
 
 
-_RATIO_TICKS = tuple(float(f"{digit}e{power}") for power in range(-4, 5) for digit in (1, 2, 5))
+# Where a log axis may end, and the ticks of one that is short, long and very long.
+_ENDS = (1, 2, 3, 5, 7)
+_DIGITS = ((1e3, (1, 2, 5)), (1e4, (1, 3)), (float("inf"), (1,)))
+_MOST_TICKS = 12
+
+
+def _reach(points: Array, ends: Array) -> tuple[float, float]:
+    """Return what an axis holds: every point, and intervals unless they dwarf the others."""
+    low, high = float(points.min()), float(points.max())
+    if not ends.size:
+        return low, high
+    span = max(high - low, 2.0 * float(np.median(ends[:, 1] - ends[:, 0])), 1e-12)
+    return (
+        min(low, max(float(ends[:, 0].min()), low - span)),
+        max(high, min(float(ends[:, 1].max()), high + span)),
+    )
+
+
+def _finite(values: Sequence[float] | Sequence[tuple[float, float]], width: int) -> Array:
+    array = np.asarray(list(values), dtype=np.float64).reshape(-1, width)
+    return array[np.isfinite(array).all(axis=1)]
+
+
+def _powers(low: float, high: float, digits: Sequence[int]) -> list[float]:
+    """Return the digits times powers of ten from one decade below to one above."""
+    first, last = (int(np.floor(np.log10(value))) for value in (low, high))
+    return [float(f"{digit}e{power}") for power in range(first - 1, last + 2) for digit in digits]
 
 
 def ratio_axis(
@@ -58,7 +87,7 @@ def ratio_axis(
     intervals: Sequence[tuple[float, float]],
     sides: tuple[str, str] | None = None,
 ) -> Axis:
-    """Return a log axis that holds every point, and intervals as far as 0.05 to 20.
+    """Return a log axis around 1 that holds every point; intervals end where they dwarf the others.
 
     Parameters
     ----------
@@ -75,20 +104,23 @@ def ratio_axis(
     -------
     Axis
     """
-    ends = [end for pair in intervals for end in pair if np.isfinite(end) and end > 0]
-    seen = [point for point in points if np.isfinite(point) and point > 0] or [1.0]
-    low = min(min(seen) / 1.15, max(min([*ends, 0.5]), 0.05), 0.5)
-    high = max(max(seen) * 1.15, min(max([*ends, 2.0]), 20.0), 2.0)
-    low = max((tick for tick in _RATIO_TICKS if tick <= low * 1.0001), default=low)
-    high = min((tick for tick in _RATIO_TICKS if tick >= high * 0.9999), default=high)
-    ticks = [tick for tick in _RATIO_TICKS if low <= tick <= high]
-    if high / low > 1e3:
-        ticks = [tick for tick in ticks if np.log10(tick) % 1 == 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = _finite(np.log([*points, 1.0]).tolist(), 1)
+        ends = _finite(np.log(np.asarray(intervals, dtype=np.float64).reshape(-1, 2)).tolist(), 2)
+    # a margin, so that nothing ends on the very end
+    low, high = (float(np.exp(end)) for end in _reach(seen, ends))
+    low, high = min(low / 1.06, 0.5), max(high * 1.06, 2.0)
+    choices = _powers(low, high, _ENDS)
+    low = max(choice for choice in choices if choice <= low * 1.0001)
+    high = min(choice for choice in choices if choice >= high * 0.9999)
+    digits = next(digits for most, digits in _DIGITS if high / low <= most * 1.0001)
+    ticks = [tick for tick in _powers(low, high, digits) if low <= tick <= high]
+    ticks = ticks[:: -(-len(ticks) // _MOST_TICKS)]
     return Axis(
         low,
         high,
         tuple(ticks),
-        tuple(f"{tick:g}" if tick >= 1e-4 else f"{tick:.0e}" for tick in ticks),
+        tuple(f"{tick:g}" if 1e-4 <= tick < 1e6 else f"{tick:.0e}" for tick in ticks),
         label,
         log=True,
         null=1.0,
@@ -103,21 +135,14 @@ def linear_axis(
     intervals: Sequence[tuple[float, float]],
     null: float | None = None,
 ) -> Axis:
-    """Return a linear axis that holds every point; intervals end where they dwarf the points."""
+    """Return a linear axis that holds every point; intervals end where they dwarf the others."""
     from matplotlib.ticker import MaxNLocator
 
-    seen = np.asarray([*points, *([] if null is None else [null])], dtype=float)
-    seen = seen[np.isfinite(seen)]
-    ends = np.asarray(list(intervals), dtype=float).reshape(-1, 2)
-    ends = ends[np.isfinite(ends).all(axis=1)]
-    widths = ends[:, 1] - ends[:, 0]
-    span = max(float(np.ptp(seen)), 2.0 * float(np.median(widths)) if widths.size else 0.0, 1e-12)
-    low, high = float(seen.min()), float(seen.max())
-    if ends.size:
-        low = min(low, max(float(ends[:, 0].min()), low - span))
-        high = max(high, min(float(ends[:, 1].max()), high + span))
+    seen = _finite([*points, *([] if null is None else [null])], 1)
+    low, high = _reach(seen, _finite(intervals, 2))
+    margin = 0.01 * (high - low)
     locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    ticks = np.asarray(locator.tick_values(low, high), dtype=float)
+    ticks = np.asarray(locator.tick_values(low - margin, high + margin), dtype=float)
     step = float(ticks[1] - ticks[0])
     places = max(0, -int(np.floor(np.log10(step) + 1e-9)))
     labels = tuple(f"{tick + 0.0:.{places}f}".replace("-", "−") for tick in ticks)

@@ -35,6 +35,8 @@ Measure = Literal["rate", "ratio", "value"]
 _WORDS = {"scfv": "scFv", "prior_scfv": "scFv before", "hsct": "HSCT"}
 # the two sides of an exposure, shorter than its definition
 _SIDES = {"hsct": ("transplant", "no transplant")}
+# ratios with more decimals were computed, not printed
+_PRINTED = 4
 _RATIOS = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
 
 
@@ -136,15 +138,18 @@ class Reported:
     label, arm : str
         The study and its arm.
     text : str
-        What was reported: ``13/19``, or ``HR 0.25, time-fixed``.
+        What was reported: ``13/19``, or ``HR 0.250, time-fixed``.
     year : float
         Of the paper; not a number where unknown.
+    places : int or None
+        How many decimals a ratio was printed with; None where the rows of a figure round alike.
     """
 
     label: str
     arm: str
     text: str
     year: float
+    places: int | None = None
 
 
 def reported(fit: xr.DataTree) -> list[Reported]:
@@ -153,8 +158,8 @@ def reported(fit: xr.DataTree) -> list[Reported]:
     columns = {
         name: _column(evidence, name)
         for name in (
-            "study", "label", "arm", "arm_label", "year", "events", "total", "ratio", "measure",
-            "time_handling", "estimate", "se",
+            "study", "label", "arm", "arm_label", "year", "events", "total", "ratio", "lower",
+            "upper", "level", "measure", "time_handling", "estimate", "se",
         )
     }  # fmt: skip
     findings = []
@@ -167,6 +172,7 @@ def reported(fit: xr.DataTree) -> list[Reported]:
                 "" if arm is None else str(arm),
                 _text(row),
                 float("nan") if row["year"] is None else float(row["year"]),
+                _places(row),
             )
         )
     return findings
@@ -177,8 +183,24 @@ def _text(row: dict[str, Any]) -> str:
         return f"{row['events']:.0f}/{row['total']:.0f}"
     if row["ratio"] is not None:
         name = str(row["measure"] or "").upper()
-        parts = [f"{name} {row['ratio']:g}".strip(), str(row["time_handling"] or "")]
+        places = _places(row)
+        text = f"{row['ratio']:g}" if places is None else f"{row['ratio']:.{places}f}"
+        parts = [f"{name} {text}".strip(), str(row["time_handling"] or "")]
         return ", ".join(part for part in parts if part)
     if row["estimate"] is not None and row["se"] is not None:
         return f"{row['estimate']:.3g} (SE {row['se']:.3g})".replace("-", "−")
     return ""
+
+
+def _places(row: dict[str, Any]) -> int | None:
+    """Return the decimals of a printed ratio and its limits: the most that any of them shows.
+
+    A number of a table has lost its last zeros, but papers print all three alike. An interval of
+    another level is not shown as it was printed, and long numbers were computed.
+    """
+    numbers = [row[name] for name in ("ratio", "lower", "upper")]
+    if None in numbers or row["level"] not in (None, 0.95):
+        return None
+    decimals = [f"{float(value):.10f}".rstrip("0").partition(".")[2] for value in numbers]
+    most = max(len(text) for text in decimals)
+    return most if most <= _PRINTED else None

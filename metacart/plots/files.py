@@ -6,6 +6,8 @@ import difflib
 import hashlib
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -43,12 +45,23 @@ def check_file(file: str | os.PathLike[str]) -> Path:
         found = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
         hint = f"{path.stem or 'figure'}{_meant(path.suffix)}"
         raise InputError(Fault("file", found, ", ".join(FORMATS), hint, path=str(file)))
-    if path.is_dir():
-        raise InputError(Fault("file", "a folder", "the name of a file", path=str(file)))
-    above = next((parent for parent in path.parents if parent.exists()), path.parent)
+    with _told(path):
+        if path.is_dir():
+            raise InputError(Fault("file", "a folder", "the name of a file", path=str(file)))
+        above = next((parent for parent in path.parents if parent.exists()), path.parent)
     if not above.is_dir():
         raise InputError(Fault("file", f"'{above}' is a file", "a folder", path=str(file)))
     return path
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say in words what the machine refuses."""
+    try:
+        yield
+    except OSError as error:
+        found = f"'{path.parent}' takes no such file: {error.strerror or error}"
+        raise InputError(Fault("file", found, "a place of yours", path=str(path))) from error
 
 
 def _meant(suffix: str) -> str:
@@ -75,7 +88,7 @@ def save_figure(collection: PlotCollection, file: str | os.PathLike[str]) -> Pat
     Raises
     ------
     InputError
-        For another suffix, where no file can be, or a figure that was not drawn.
+        For another suffix, where no file can be written, or a figure that was not drawn.
 
     Notes
     -----
@@ -88,13 +101,14 @@ def save_figure(collection: PlotCollection, file: str | os.PathLike[str]) -> Pat
             Fault("figure", f"backend '{collection.backend}' draws nothing", "'matplotlib'")
         )
     content = _rendered(collection, path.suffix.lower().removeprefix("."))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return path
 
 

@@ -36,7 +36,7 @@ def measure_footer(notes: Sequence[str], warning: str, key: Sequence[Key], width
     for entry in key:
         needed = _GLYPH + 0.06 + text_width(entry.text, size=SMALL)
         if x and x + needed > width:
-            x, y = 0.0, y + 0.155
+            x, y = 0.0, y + 0.16
         entries.append((x, y))
         x += needed + 0.2
     y = y + 0.17 if key else 0.06

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def plot_forest(
     fit: xr.DataTree,
     *,
     sort: str | None = None,
-    subgroups: str | None = None,
+    subgroups: str | Literal[False] | None = None,
     shrunken: bool = True,
     prediction: bool = True,
     file: str | os.PathLike[str] | None = None,
@@ -56,8 +56,9 @@ def plot_forest(
     sort : {None, "name", "year", "effect", "precision"}
         The order of the studies, inside their subgroups: that of the evidence, by name, the
         earliest, the smallest estimate or the largest square first.
-    subgroups : str, optional
-        A categorical moderator whose levels become blocks; the first one of the model by default.
+    subgroups : str or False, optional
+        A categorical moderator whose levels become blocks; the first one of the model by default,
+        False for none.
     shrunken : bool
         Whether to draw each study's estimate from the model beside the reported one.
     prediction : bool
@@ -72,9 +73,9 @@ def plot_forest(
     arviz_plots.PlotCollection
         ``viz`` holds, by ``row``: the text columns ``study``, ``arm``, ``evidence``,
         ``estimate``, ``interval`` and ``weight``; the marks ``crude``, ``crude_interval``,
-        ``shrunken``, ``shrunken_interval``, ``diamond``, ``next_study`` and ``pooled_line``; and
-        ``NAME_below``, ``NAME_above``, the arrows of intervals that reach beyond the axis. Its
-        attributes hold ``title`` and ``alt``, a description in words.
+        ``shrunken``, ``shrunken_interval``, ``diamond``, ``next_study``, ``next_study_median``
+        and ``pooled_line``; and ``NAME_below``, ``NAME_above``, the arrows of intervals that
+        reach beyond the axis. Its attributes hold ``title`` and ``alt``, a description in words.
 
     Raises
     ------
@@ -83,9 +84,10 @@ def plot_forest(
 
     Notes
     -----
-    The numbers are those of ``forest_table``. Squares have areas in proportion to the patients,
-    or for ratios and estimates to the precision, above a least size. Rates stand on an axis of
-    0 to 100 %, ratios on a logarithmic one.
+    The numbers are those of ``forest_table``; ratios of studies have the digits of their paper.
+    Of the diamonds the population average is solid, for ratios the median study. Squares have
+    areas in proportion to the patients, or for ratios and estimates to the precision, above a
+    least size. Rates stand on an axis of 0 to 100 %, ratios on a logarithmic one.
 
     Examples
     --------
@@ -154,16 +156,21 @@ def _axis(lines: Lines, facts: Facts) -> Axis:
 
 
 def _key(facts: Facts, lines: Lines, *, shrunken: bool) -> list[Key]:
+    pooled = lines.of("summary")
     key = [Key("square", facts.crude, COLOURS["crude"])]
     if shrunken:
-        key.append(Key("point", "as the model sees it", COLOURS["model"]))
+        naive = ", naive" if any(row.naive for row in pooled.values()) else ""
+        key.append(Key("point", f"as the model sees it{naive}", COLOURS["model"]))
     looks: dict[str, tuple[bool, str]] = {}
-    for row in [*lines.of("summary").values(), *lines.of("subgroup").values()]:
-        looks.setdefault(row.label, _look(row))
+    for name, look in _looks(lines).items():
+        looks.setdefault(lines.estimates[name].label, look)
     key += [
         Key("diamond" if filled else "open", label, colour)
         for label, (filled, colour) in looks.items()
     ]
+    if pooled:
+        first = next(iter(pooled.values())).label
+        key.append(Key("dash", f"line at the {first}", looks[first][1]))
     key += [
         Key("bar", row.label, COLOURS["rule" if row.naive else "next"])
         for row in lines.of("prediction").values()
@@ -171,11 +178,16 @@ def _key(facts: Facts, lines: Lines, *, shrunken: bool) -> list[Key]:
     return key
 
 
-def _look(row: ForestRow) -> tuple[bool, str]:
-    """Return whether a diamond is filled, and its colour: one look for each estimand."""
-    if row.naive:
-        return False, COLOURS["crude"]
-    return "population average" not in row.label, COLOURS["pooled"]
+def _looks(lines: Lines) -> dict[str, tuple[bool, str]]:
+    """Return whether each diamond is filled, and its colour: one look for each estimand."""
+    rows = lines.of("summary", "subgroup")
+    averages = [row for row in rows.values() if row.label.startswith("population average")]
+    return {
+        name: (False, COLOURS["crude"])
+        if row.naive
+        else (not averages or row in averages, COLOURS["pooled"])
+        for name, row in rows.items()
+    }
 
 
 def _ends(rows: Mapping[str, ForestRow], which: str = "model") -> dict[str, tuple[float, float]]:
@@ -229,22 +241,25 @@ def _draw_studies(page: Page, lines: Lines, facts: Facts, *, shrunken: bool) -> 
 
 def _draw_pooled(page: Page, lines: Lines) -> None:
     pooled, next_study = lines.of("summary"), lines.of("prediction")
+    looks = _looks(lines)
     if pooled:
-        first, last = next(iter(pooled)), [*pooled, *next_study][-1]
+        first = next(iter(pooled))
+        last = [*pooled, *next_study][-1]
+        bottom = page.centre[last] + page.height[last] / 2
         page.draw(
             upright,
             "pooled_line",
             {first: pooled[first].model.middle},
             on="forest",
             top=page.top + 0.08,
-            bottom=page.centre[last] + page.height[last] / 2,
-            color=COLOURS["pooled"],
+            # a naive line ends at its diamond: the rows below stand elsewhere
+            bottom=page.centre[first] if pooled[first].naive else bottom,
+            color=looks[first][1],
             width=0.8,
             linestyle="--",
             zorder=1,
         )
-    diamonds = lines.of("subgroup", "summary")
-    looks = {name: _look(row) for name, row in diamonds.items()}
+    diamonds = {name: lines.estimates[name] for name in looks}
     page.draw(
         diamond,
         "diamond",
@@ -278,6 +293,17 @@ def _draw_pooled(page: Page, lines: Lines) -> None:
     ):
         rows = {name: row for name, row in next_study.items() if row.naive == naive}
         intervals(page, visual, _ends(rows), on="forest", colour=colour, width=4.0, arrow=30.0)
+    page.draw(
+        spot,
+        "next_study_median",
+        {name: row.model.middle for name, row in next_study.items()},
+        on="forest",
+        marker="|",
+        size=50.0,
+        color=COLOURS["ink"],
+        width=1.0,
+        zorder=4,
+    )
     axis = page.axes["forest"]
     middle = np.sqrt(axis.low * axis.high) if axis.log else (axis.low + axis.high) / 2
     page.draw(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -80,7 +80,9 @@ class Facts:
     crude: str = ""
 
 
-def gather(fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | None) -> Facts:
+def gather(
+    fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | Literal[False] | None
+) -> Facts:
     """Return what stands around the rows of a fit's forest plot.
 
     Parameters
@@ -89,8 +91,8 @@ def gather(fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | None
         From ``fit``.
     rows : sequence of ForestRow
         Its ``forest_table``, read.
-    subgroups : str, optional
-        The moderator of the blocks; the first categorical one by default.
+    subgroups : str or False, optional
+        The moderator of the blocks; the first categorical one by default, False for none.
 
     Returns
     -------
@@ -107,11 +109,11 @@ def gather(fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | None
         "value": "Estimate",
     }
     notes = [
-        f"{size} {_spread(fit)}",
-        remark,
+        f"{size} {_spread(fit)} {_model(fit)}",
+        _rows(fit, studies, measure),
         _estimands(rows, measure, moderated=bool(moderators_of(design))),
         _transplant(fit),
-        _model(fit, measure),
+        remark,
     ]
     return Facts(
         measure=measure,
@@ -170,20 +172,19 @@ def _spread(fit: xr.DataTree) -> str:
     row: Any = table.loc["tau"]
     median, lower, upper = (float(row[name]) for name in ("median", "lower", "upper"))
     unit = "" if scale.name == "identity" else f" ({scale.linear})"
-    text = f"Between-study SD τ{unit}: {_short(median)} [{_short(lower)}–{_short(upper)}]"
-    if spec.random_effects == "student_t":
-        text = text.replace("SD τ", f"scale τ of Student-t effects, ν = {spec.nu:g}")
-        if spec.nu > 2:
-            text += f", SD {_short(median * np.sqrt(spec.nu / (spec.nu - 2)))}"
-    prior = priors_of(fit).get("tau")
-    return f"{text}; prior {prior}." if prior else f"{text}."
+    heavy = spec.random_effects == "student_t"
+    name = f"scale τ{unit} of Student-t effects, ν = {spec.nu:g}" if heavy else f"SD τ{unit}"
+    text = f"Between-study {name}: {_short(median)} [{_short(lower)}–{_short(upper)}]"
+    if heavy and spec.nu > 2:
+        text += f", SD {_short(median * np.sqrt(spec.nu / (spec.nu - 2)))}"
+    return f"{text}."
 
 
 def _short(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.3g}"
 
 
-def _model(fit: xr.DataTree, measure: Measure) -> str:
+def _model(fit: xr.DataTree) -> str:
     spec = spec_of(fit)
     likelihood = LIKELIHOODS.get(spec.likelihood)
     title = likelihood.title if likelihood else spec.likelihood
@@ -195,50 +196,56 @@ def _model(fit: xr.DataTree, measure: Measure) -> str:
     stated = []
     for name, prior in priors_of(fit).items():
         kind, _, coefficient = name.partition(":")
-        stated.append(
-            f"{_GREEK.get(kind, kind)}{f' {coefficient}' if coefficient else ''} ~ {prior}"
-        )
-    crude = {
-        "rate": "exact (Clopper–Pearson) 95 % interval",
-        "ratio": "95 % interval as printed",
-        "value": "95 % interval",
-    }[measure]
-    at = "" if spec.random_effects == "none" else " at the median τ"
+        words = f"{_GREEK.get(kind, kind)}{f' {coefficient}' if coefficient else ''}"
+        stated.append(f"{words} ~ {prior.replace('-', '−')}")
     priors = f"; priors {', '.join(stated)}" if stated else ""
-    return (
-        f"Model: {title}; {effects}{priors}. Rows of studies give the reported estimate with its "
-        f"{crude}, bold rows the posterior median with its 95 % equal-tailed interval. Weight: "
-        f"share of the information on the pooled mean{at}; the fit does not use it."
-    )
+    return f"Model: {title}; {effects}{priors}."
+
+
+def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> str:
+    crude = "95 % interval"
+    if measure == "rate":
+        crude = f"exact (Clopper–Pearson) {crude}"
+    elif all(row.places is not None for row in studies):
+        crude = f"{crude} as printed"
+    text = f"Studies: as reported, {crude}. Bold: posterior median, 95 % equal-tailed interval."
+    if any(np.isfinite(row.weight) for row in studies):
+        spread = "" if spec_of(fit).random_effects == "none" else " + τ²"
+        text += (
+            " Weight: share of information at the posterior, "
+            f"1/(variance within the study{spread}); the fit does not use it."
+        )
+    return text
 
 
 def _estimands(rows: Sequence[ForestRow], measure: Measure, *, moderated: bool) -> str:
-    parts = [f"Median study: the {measure} where the study effect is zero."]
+    parts = []
     if any(row.label.startswith("population average") for row in rows):
-        parts.append(f"Population average: the mean {measure} over all studies like these.")
+        parts.append(f"Population average: mean {measure} of all studies like these.")
+    parts.append(f"Median study: {measure} where the study effect is zero.")
     if any(row.kind == "prediction" for row in rows):
-        parts.append(f"Next study: the true {measure} of a new study (95 % prediction interval).")
+        parts.append(f"Next study: true {measure} of one more (prediction interval).")
     if moderated:
-        parts.append("Moderators as in the evidence, averaged over its rows, where not stated.")
+        parts.append("Moderators not stated: averaged over the rows of the evidence.")
     return " ".join(parts)
 
 
 def _transplant(fit: xr.DataTree) -> str:
     if "bias" not in fit["posterior"]:
         return ""
-    source = (
-        "drawn from its prior, for no study here handled the time before transplant"
-        if subtracted(fit)
-        else "estimated from studies that handled the time before transplant and those that did not"
-    )
-    text = f"Immortal-time-adjusted: less the bias of immortal time, {source}."
+    if subtracted(fit):
+        return (
+            "Adjusted: less the bias of immortal time, drawn from its prior, for no study here "
+            "handled it. Studies and all else are naive."
+        )
     return (
-        f"{text} The model's estimates of studies are naive." if "naive" in fit.children else text
+        "The bias of immortal time is estimated from studies that handled it and those that did "
+        "not."
     )
 
 
 def _differences(
-    fit: xr.DataTree, subgroups: str | None, measure: Measure
+    fit: xr.DataTree, subgroups: str | Literal[False] | None, measure: Measure
 ) -> tuple[str, tuple[Difference, ...], str]:
     groups = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
     chosen = [item for item in groups if subgroups in (None, item.name)]

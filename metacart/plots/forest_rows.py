@@ -60,6 +60,8 @@ class ForestRow:
         As reported, and from the model.
     flag : str
         A footnote.
+    places : int or None
+        How many decimals a ratio was printed with.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class ForestRow:
     crude: Estimate
     model: Estimate
     flag: str
+    places: int | None = None
 
     @property
     def naive(self) -> bool:
@@ -131,6 +134,7 @@ def read_rows(table: pd.DataFrame, findings: Sequence[Reported]) -> list[ForestR
                 crude=estimate(record, "crude"),
                 model=estimate(record, "shrunken"),
                 flag=_text(record["flag"]),
+                places=finding.places,
             )
         )
     return rows
@@ -151,26 +155,30 @@ def _number_or_nan(value: Any) -> float:
 # --- numbers ------------------------------------------------------------------------------------
 
 
-def number(value: float, measure: Measure, places: int) -> str:
-    """Return a natural value as it stands in a cell; rates in percent."""
+def number(value: float, measure: Measure, places: int | None) -> str:
+    """Return a natural value as it stands in a cell; rates in percent.
+
+    Without `places` it has two digits behind the point, and two that count where it is small.
+    """
     if np.isnan(value):
         return ""
     if not np.isfinite(value):
         return "∞" if value > 0 else "−∞"
     if measure == "rate":
-        text = f"{100 * value:.{places}f}"
-    elif measure == "value":
-        text = f"{value:.{places}f}"
+        value = 100.0 * value
+    if places is None:
+        places = 0 if value >= 99.5 else 1 if value >= 9.95 else 2 if value >= 0.0995 else 3
+        text = f"{value:.{places}f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
     else:
-        # two digits behind the point, and two that count for small and large ratios
-        digits = 0 if value >= 99.5 else 1 if value >= 9.95 else 2 if value >= 0.0995 else 3
-        text = f"{value:.{digits}f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
+        text = f"{value:.{places}f}"
     if float(text) == 0:
         text = text.removeprefix("-")
     return text.replace("-", "−")
 
 
-def span(lower: float, upper: float, measure: Measure, places: int, *, signed: bool = False) -> str:
+def span(
+    lower: float, upper: float, measure: Measure, places: int | None, *, signed: bool = False
+) -> str:
     """Return an interval as it stands in a cell."""
     if np.isnan(lower) or np.isnan(upper):
         return ""
@@ -178,8 +186,16 @@ def span(lower: float, upper: float, measure: Measure, places: int, *, signed: b
     return f"[{number(lower, measure, places)}{join}{number(upper, measure, places)}]"
 
 
-def decimals(studies: Sequence[ForestRow], measure: Measure) -> int:
-    """Return how many decimals the most precise study deserves."""
+def _percent(weight: float) -> str:
+    if np.isnan(weight):
+        return ""
+    return "<1" if 0 < weight < 0.5 else f"{weight:.0f}"
+
+
+def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
+    """Return how many decimals the most precise study deserves; ratios each have their own."""
+    if measure == "ratio":
+        return None
     widths = [row.crude.upper - row.crude.lower for row in studies]
     narrowest = min((width for width in widths if np.isfinite(width) and width > 0), default=1.0)
     if measure == "rate":
@@ -317,7 +333,9 @@ def forest_lines(
     places = decimals(studies, measure)
     levels = list(dict.fromkeys(row.subgroup for row in of_kind["subgroup"]))
 
-    def numbers(estimate: Estimate, *, signed: bool = False) -> dict[str, str]:
+    def numbers(
+        estimate: Estimate, places: int | None = places, *, signed: bool = False
+    ) -> dict[str, str]:
         return {
             "estimate": number(estimate.middle, measure, places),
             "interval": span(estimate.lower, estimate.upper, measure, places, signed=signed),
@@ -333,8 +351,8 @@ def forest_lines(
                 study=f"{indent}{row.label}{lines.sign(row.flag)}",
                 arm=row.arm,
                 evidence=row.reported,
-                weight="" if np.isnan(row.weight) else f"{row.weight:.1f}",
-                **numbers(row.crude),
+                weight=_percent(row.weight),
+                **numbers(row.crude, places if row.places is None else row.places),
             )
             lines.estimates[name] = row
 

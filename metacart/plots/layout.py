@@ -15,7 +15,19 @@ from metacart.plots.axes import Axis
 from metacart.plots.files import save_figure
 from metacart.plots.footer import draw_footer, measure_footer
 from metacart.plots.marks import backend_of, band, words
-from metacart.plots.measure import COLOURS, GAP, LINE, MARGIN, SIZE, SMALL, text_width, wrap
+from metacart.plots.measure import (
+    COLOURS,
+    GAP,
+    LINE,
+    MARGIN,
+    SIZE,
+    SMALL,
+    SMALL_LINE,
+    drawable,
+    text_width,
+    warn_of_letters,
+    wrap,
+)
 from metacart.plots.page import Align, Column, Key, Page, Panel, Row, intervals
 
 if TYPE_CHECKING:
@@ -70,13 +82,15 @@ def open_page(
     top = 0.10 + LINE * max((part.heading.count("\n") + 1 for part in parts), default=1)
     centre, height, bottom = _heights(rows, cells, top)
     panels = [part for part in parts if isinstance(part, Panel)]
-    under = max((_under(panel.axis) for panel in panels), default=0.0)
+    under = max((_under(panel.axis, widths[panel.name]) for panel in panels), default=0.0)
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
     total = bottom + under + footer.height + MARGIN
 
     collection = _collection([row.name for row in rows], panels, (width, total), backend)
     page = Page(collection, {p.name: p.axis for p in panels}, centre, height, top, bottom)
     if backend == "matplotlib":
+        texts = [text for part in parts if isinstance(part, Column) for text in part.cells.values()]
+        warn_of_letters([*texts, *(panel.axis.label for panel in panels), *notes])
         for name, box, limits in (
             ("table", (0.0, 0.0, width, bottom), (width, bottom)),
             (
@@ -91,7 +105,7 @@ def open_page(
         for panel in panels:
             box = (left[panel.name], 0.0, widths[panel.name], bottom)
             _place(page.plot(panel.name), box, (width, total))
-            _dress(page.plot(panel.name), panel.axis, bottom)
+            _dress(page.plot(panel.name), panel.axis, bottom, widths[panel.name])
     _draw_table(page, rows, parts, cells, widths, left, width)
     for panel in panels:
         _draw_panel(page, panel)
@@ -158,9 +172,32 @@ def _heights(
     return centre, height, y + 0.06
 
 
-def _under(axis: Axis) -> float:
+def _under(axis: Axis, width: float) -> float:
     """Return the room below the rows for ticks, sides and label."""
-    return 0.24 + (0.16 if axis.sides else 0.0) + (0.18 if axis.label else 0.0)
+    return 0.24 + _sides_height(_sides(axis, width)) + (0.18 if axis.label else 0.0)
+
+
+def _sides(axis: Axis, width: float) -> list[tuple[str, float]]:
+    """Return what each side favours with its left edge, beside the null and inside the panel."""
+    if axis.sides is None or axis.null is None:
+        return []
+    ends = (axis.low, axis.null, axis.high)
+    low, null, high = np.log(ends) if axis.log else ends
+    middle, gap = width * float((null - low) / (high - low)), 0.07
+    below, above = (
+        wrap(text, width / 2 - gap, size=SMALL)
+        for text in (f"← {axis.sides[0]}", f"{axis.sides[1]} →")
+    )
+    wide = [
+        max(text_width(line, size=SMALL) for line in text.split("\n")) for text in (below, above)
+    ]
+    right = min(max(middle + gap, wide[0] + 2 * gap), width - wide[1])
+    return [(below, min(middle - gap, right - 2 * gap) - wide[0]), (above, right)]
+
+
+def _sides_height(sides: list[tuple[str, float]]) -> float:
+    lines = max((text.count("\n") + 1 for text, _ in sides), default=0)
+    return 0.16 + SMALL_LINE * (lines - 1) if lines else 0.0
 
 
 def _collection(
@@ -199,7 +236,7 @@ def _place(plot: Any, box: tuple[float, float, float, float], size: tuple[float,
     plot.set_position((x / width, 1 - (y + high) / total, wide / width, high / total))
 
 
-def _dress(plot: Any, axis: Axis, bottom: float) -> None:
+def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
     plot.patch.set_visible(False)
     if axis.log:
         plot.set_xscale("log")
@@ -215,24 +252,24 @@ def _dress(plot: Any, axis: Axis, bottom: float) -> None:
     for side in ("left", "right", "top"):
         plot.spines[side].set_visible(False)
     plot.spines["bottom"].set(linewidth=0.7, bounds=(axis.low, axis.high))
-    below = _SIDES if axis.sides else _AXIS_LABEL
-    if axis.sides and axis.null is not None:
-        for side, text in zip(("right", "left"), axis.sides, strict=True):
+    sides = _sides(axis, width)
+    for (text, left), name in zip(sides, ("below", "above"), strict=False):
+        for number, line in enumerate(text.split("\n")):
             plot.annotate(
-                f"← {text}" if side == "right" else f"{text} →",
-                (axis.null, bottom),
-                xytext=(-5 if side == "right" else 5, -72 * below),
+                drawable(line),
+                (0.0, 0.0),
+                xycoords="axes fraction",
+                xytext=(72 * left, -72 * (_SIDES + SMALL_LINE * number)),
                 textcoords="offset points",
-                ha=side,
                 va="top",
                 fontsize=SMALL,
                 color=COLOURS["muted"],
-                gid=f"favours_{'below' if side == 'right' else 'above'}",
+                gid=f"favours_{name}",
             )
-        below += 0.15
+    below = _AXIS_LABEL + _sides_height(sides)
     if axis.label:
         plot.annotate(
-            axis.label,
+            drawable(axis.label),
             (0.5, 0),
             xycoords="axes fraction",
             xytext=(0, -72 * below),

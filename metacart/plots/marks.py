@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metacart.plots.measure import COLOURS, LINE, SIZE, SMALL, SMALL_LINE
+from metacart.plots.measure import COLOURS, LINE, SIZE, SMALL, SMALL_LINE, drawable
 
 __all__ = ["backend_of", "band", "diamond", "plain", "spot", "stretch", "upright", "words"]
 
@@ -55,7 +55,7 @@ def words(
         artists[number] = backend_of(target).text(
             plain(x),
             last - rest + number * pitch,
-            text,
+            drawable(text),
             target,
             size=size,
             color=plain(colour),

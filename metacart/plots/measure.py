@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "SIZE",
     "SMALL",
     "SMALL_LINE",
+    "drawable",
     "style",
     "text_width",
+    "warn_of_letters",
     "wrap",
 ]
 
@@ -35,9 +39,9 @@ COLOURS: Mapping[str, str] = {
     "paper": "#ffffff",
 }
 SIZE = 8.0  # points
-SMALL = 7.0
+SMALL = 7.5
 LINE = 0.135  # inches from one line of a wrapped cell to the next
-SMALL_LINE = 0.125
+SMALL_LINE = 0.13
 GAP = 0.16  # between columns
 MARGIN = 0.12
 
@@ -77,7 +81,15 @@ _FALLBACKS = (
     "Hiragino Sans GB",
     "WenQuanYi Zen Hei",
     "Arial Unicode MS",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Malgun Gothic",
+    "Noto Emoji",
+    "Segoe UI Symbol",
+    "Apple Symbols",
+    "Symbola",
 )
+_BOX = "□"
 
 
 @cache
@@ -91,11 +103,46 @@ def _families() -> list[str]:
 
 
 @cache
+def _letters() -> frozenset[int]:
+    """Return every letter of every font that a figure uses."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in _families()))
+
+
+def drawable(text: str) -> str:
+    """Return text with a box for each letter that no font here has."""
+    if text.isascii():
+        return text
+    known = _letters()
+    return "".join(letter if letter.isspace() or ord(letter) in known else _BOX for letter in text)
+
+
+def warn_of_letters(texts: Iterable[str]) -> None:
+    """Say once which texts of a figure have letters that no font here has."""
+    lacking = {" ".join(text.split()): None for text in texts if drawable(text) != text}
+    if not lacking:
+        return
+    first, *others = lacking
+    letters = dict.fromkeys(
+        letter for text in lacking for letter in text if drawable(letter) != letter
+    )
+    more = f" and {len(others)} more" if others else ""
+    shown = "".join(letters) if len(letters) <= 8 else f"{''.join([*letters][:8])}…"
+    warnings.warn(
+        f"the figure shows {_BOX} for letters that no font of this machine has: {shown} in "
+        f"'{first}'{more}; install one that has them, such as Noto Sans CJK SC or Noto Emoji",
+        skip_file_prefixes=(str(Path(__file__).parent),),
+    )
+
+
+@cache
 def text_width(text: str, *, size: float = SIZE, bold: bool = False) -> float:
     """Return the width of a line of text in inches."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
+    text = drawable(text)
     font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
     narrow = "".join(letter for letter in text if unicodedata.east_asian_width(letter) not in "WF")
     measure: Any = TextToPath()

@@ -86,12 +86,15 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
     ends = list(zip(checks["lower"].tolist(), checks["upper"].tolist(), strict=True))
     observed, outside = checks["observed"].tolist(), checks["surprising"].tolist()
     axis = _axis(fit, measure, [*observed, *checks["median"]], ends)
-    places = 0 if measure == "rate" else 2
+    places = {"rate": 0, "ratio": None, "value": 2}[measure]
     cells = {
         "study": [item.label for item in findings],
         "arm": [item.arm for item in findings],
         "evidence": [item.text for item in findings],
-        "observed_text": [number(value, measure, places) for value in observed],
+        "observed_text": [
+            number(value, measure, places if item.places is None else item.places)
+            for value, item in zip(observed, findings, strict=True)
+        ],
         "replicated_text": [span(low, high, measure, places) for low, high in ends],
         "p": [f"{p:.2f}" if 0.01 <= p <= 0.99 else f"{p:.3f}" for p in checks["p"]],
     }

@@ -14,8 +14,19 @@ from metacart.modelling.design import moderators_of, scale_of
 from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, stretch, words
-from metacart.plots.measure import COLOURS, LINE, MARGIN, SIZE, SMALL, SMALL_LINE, style, wrap
-from metacart.records.priors import parse_prior
+from metacart.plots.measure import (
+    COLOURS,
+    LINE,
+    MARGIN,
+    SIZE,
+    SMALL,
+    SMALL_LINE,
+    drawable,
+    style,
+    warn_of_letters,
+    wrap,
+)
+from metacart.records.priors import Prior, parse_prior
 from metacart.results.numbers import share_of_prior
 
 if TYPE_CHECKING:
@@ -27,11 +38,12 @@ __all__ = ["plot_prior_posterior"]
 Array = NDArray[np.float64]
 _WIDE, _BODY = 2.35, 2.0  # inches of one plot with its texts, its title not counted
 _INNER = _WIDE - 2 * MARGIN
-_COLUMNS = 3
+_COLUMNS = 4
 _POINTS = 400
+_GRID = 600  # quantiles of each of two priors
 _SUBTRACTED = (
-    "No study handled the time before transplant: the data say nothing about the bias, its "
-    "posterior is its prior, and μ is the naive mean less the bias."
+    "No study handled the time before transplant: the data say nothing about the bias b, so its "
+    "posterior is its prior, taken off after the fit."
 )
 _EXPLANATION = (
     "Blue: posterior; grey: prior. Bars are 95 % equal-tailed intervals, dots medians; a bar that "
@@ -42,13 +54,19 @@ _COLOUR = {"prior": COLOURS["rule"], "posterior": COLOURS["model"]}
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
-    """One parameter: its words, its draws, and its prior where that is known exactly."""
+    """One parameter: its words, its draws, and its distributions that are known exactly."""
 
     name: str
     title: str
     draws: dict[str, Array]
-    prior: str | None
-    positive: bool
+    exact: dict[str, Prior]
+    positive: bool = False
+
+    def quantiles(self, group: str, probabilities: list[float]) -> Array:
+        """Return quantiles of the prior or the posterior, of a formula where one is known."""
+        if group in self.exact:
+            return self.exact[group].quantile(probabilities)
+        return np.asarray(np.quantile(self.draws[group], probabilities), dtype=np.float64)
 
 
 def plot_prior_posterior(
@@ -66,7 +84,8 @@ def plot_prior_posterior(
     Returns
     -------
     arviz_plots.PlotCollection
-        Plots along ``parameter`` (mu, tau, each beta, the bias of immortal time); ``viz`` holds
+        Plots along ``parameter`` (mu, tau, each beta, the bias of immortal time; mu as it was
+        fitted is ``mu_naive`` where a bias was taken away after the fit); ``viz`` holds
         ``density``, ``interval`` (95 % equal-tailed) and ``median`` along ``parameter`` and
         ``group`` (prior, posterior).
 
@@ -77,10 +96,11 @@ def plot_prior_posterior(
 
     Notes
     -----
-    The prior's density is exact wherever its formula is known, so that heavy tails do not bend
-    it; the posterior's, and that of a mu from which a bias was taken away, is a kernel estimate of
-    the draws. The window holds the posterior and the prior's middle 95 %, at most five times as
-    wide as the posterior.
+    The prior's density and quantiles are exact wherever their formula is known, that of mu less a
+    bias too if both are normal; else they come from a grid of both priors' quantiles, never from
+    random draws. The posterior's density is a kernel estimate of the
+    draws. The window holds the posterior and the prior's middle 98 %, at most five times as wide as
+    the posterior.
 
     Examples
     --------
@@ -94,13 +114,14 @@ def plot_prior_posterior(
         check_file(file)
     quantities = _quantities(fit)
     data = _densities(quantities)
-    columns = min(_COLUMNS, len(quantities))
-    rows = -(-len(quantities) // columns)
+    rows = -(-len(quantities) // _COLUMNS)
+    columns = -(-len(quantities) // rows)
     notes = _notes(fit, columns * _WIDE - MARGIN)
     foot = sum(SMALL_LINE * (text.count("\n") + 1) + 0.04 for text, _ in notes) + MARGIN
     titles = [wrap(item.title, _INNER, bold=True) for item in quantities]
     high = _BODY + LINE * (max(title.count("\n") for title in titles) + 1)
     size = (columns * _WIDE + MARGIN, rows * high + foot)
+    warn_of_letters(item.title for item in quantities)
     with style():
         collection = PlotCollection.wrap(
             data[["density"]],
@@ -143,23 +164,27 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
     stated = priors_of(fit)
     posterior, prior = fit["posterior"], fit["prior"]
 
+    def exact(name: str) -> dict[str, Prior]:
+        return {"prior": parse_prior(stated[name])} if name in stated else {}
+
     def draws(name: str, **where: str) -> dict[str, Array]:
         return {
             group: np.asarray(tree[name].sel(where).to_numpy(), dtype=np.float64).reshape(-1)
             for group, tree in (("prior", prior), ("posterior", posterior))
         }
 
-    # a bias that was taken away after the fit moved mu: its prior is no longer the stated one
     moved = subtracted(fit)
-    titles = {"mu": f"μ, pooled mean{unit}", "tau": f"τ, between-study SD{unit}"}
-    found = [
-        _Quantity(
-            name, title, draws(name), None if moved and name == "mu" else stated.get(name),
-            name == "tau",
-        )
-        for name, title in titles.items()
-        if name in posterior
-    ]  # fmt: skip
+    found = [_Quantity("mu", f"μ, pooled mean{unit}", draws("mu"), exact("mu"))]
+    if moved:
+        naive = np.asarray(fit["naive"]["mu"].to_numpy(), dtype=np.float64).reshape(-1)
+        less, grid = _less(exact("mu"), exact("bias"))
+        found = [
+            _Quantity("mu_naive", f"μ, naive{unit}", {"posterior": naive}, exact("mu")),
+            _Quantity("mu", f"μ − b, immortal-time-adjusted{unit}", draws("mu") | grid, less),
+        ]
+    if "tau" in posterior:
+        title = f"τ, between-study SD{unit}"
+        found.append(_Quantity("tau", title, draws("tau"), exact("tau"), positive=True))
     if "beta" in posterior:
         words = {
             coefficient: (
@@ -172,19 +197,33 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
         }
         found += [
             _Quantity(
-                f"beta:{name}", words[name], draws("beta", coefficient=name),
-                stated.get(f"beta:{name}"), False,
+                f"beta:{name}",
+                words[name],
+                draws("beta", coefficient=name),
+                exact(f"beta:{name}"),
             )
             for name in posterior["beta"]["coefficient"].to_numpy().tolist()
-        ]  # fmt: skip
+        ]
     if "bias" in posterior:
-        found.append(
-            _Quantity(
-                "bias", "b, bias of immortal time (log HR)", draws("bias"), stated.get("bias"),
-                False,
-            )
-        )  # fmt: skip
+        known = exact("bias")
+        if moved:
+            known |= {"posterior": known["prior"]}
+        title = f"b, immortal-time bias{unit}"
+        found.append(_Quantity("bias", title, draws("bias"), known))
     return found
+
+
+def _less(
+    mean: dict[str, Prior], bias: dict[str, Prior]
+) -> tuple[dict[str, Prior], dict[str, Array]]:
+    """Return the prior of a mean less a bias: as a formula, or as values that stand for it."""
+    first, second = mean["prior"], bias["prior"]
+    if first.name == second.name == "Normal":
+        (m, s), (n, t) = first.arguments, second.arguments
+        return {"prior": Prior("Normal", (m - n, float(np.hypot(s, t))))}, {}
+    steps = (np.arange(_GRID) + 0.5) / _GRID
+    values = np.subtract.outer(first.quantile(steps), second.quantile(steps))
+    return {}, {"prior": np.sort(values, axis=None)}
 
 
 def _densities(quantities: list[_Quantity]) -> xr.Dataset:
@@ -198,12 +237,11 @@ def _densities(quantities: list[_Quantity]) -> xr.Dataset:
         low, high = _window(item)
         grid = np.linspace(low, high, _POINTS)
         for g, group in enumerate(groups):
-            draws = item.draws[group]
             density[n, g, 0] = grid
-            if group == "prior" and item.prior is not None:
-                density[n, g, 1] = np.exp(parse_prior(item.prior).logpdf(grid))
+            if group in item.exact:
+                density[n, g, 1] = np.exp(item.exact[group].logpdf(grid))
             else:
-                density[n, g, 1] = _kernel(draws, grid, positive=item.positive)
+                density[n, g, 1] = _kernel(item.draws[group], grid, positive=item.positive)
             tails = _tails(item, group)
             ends[n, g], middle[n, g] = np.clip(tails[[0, 2]], low, high), tails[1]
         finite = density[n, :, 1][np.isfinite(density[n, :, 1])]
@@ -220,8 +258,8 @@ def _densities(quantities: list[_Quantity]) -> xr.Dataset:
 
 
 def _window(item: _Quantity) -> tuple[float, float]:
-    inside = np.quantile(item.draws["posterior"], [0.0005, 0.9995])
-    outer = np.quantile(item.draws["prior"], [0.01, 0.99])
+    inside = item.quantiles("posterior", [0.0005, 0.9995])
+    outer = item.quantiles("prior", [0.01, 0.99])
     reach = 2.0 * float(np.ptp(inside))
     low = min(inside[0], max(outer[0], inside[0] - reach))
     high = max(inside[1], min(outer[1], inside[1] + reach))
@@ -241,11 +279,8 @@ def _kernel(draws: Array, grid: Array, *, positive: bool) -> Array:
 
 
 def _tails(item: _Quantity, group: str) -> Array:
-    """Return lower limit, median and upper limit: of the prior's formula where it is known."""
-    probabilities = [0.025, 0.5, 0.975]
-    if group == "prior" and item.prior is not None:
-        return parse_prior(item.prior).quantile(probabilities)
-    return np.asarray(np.quantile(item.draws[group], probabilities), dtype=np.float64)
+    """Return lower limit, median and upper limit."""
+    return item.quantiles(group, [0.025, 0.5, 0.975])
 
 
 def _summary(item: _Quantity, group: str) -> str:
@@ -291,7 +326,7 @@ def _dress(
         plot.spines["bottom"].set_linewidth(0.7)
         plot.tick_params(length=3, width=0.7, labelsize=SMALL, pad=2)
         plot.locator_params(axis="x", nbins=6)
-        plot.set_title(title, fontsize=SIZE, fontweight="bold", pad=4)
+        plot.set_title(drawable(title), fontsize=SIZE, fontweight="bold", pad=4)
         lines = {group: f"{group} {_summary(item, group)}" for group in ("posterior", "prior")}
         lines["share"] = f"posterior {_share(item):.2f} times as wide"
         for number, (name, text) in enumerate(lines.items()):
@@ -311,7 +346,9 @@ def _dress(
 
 def _share(item: _Quantity) -> float:
     """Return the width of the posterior's interval as a share of the prior's."""
-    prior = item.draws["prior"] if item.prior is None else parse_prior(item.prior)
+    if "posterior" in item.exact:
+        return 1.0
+    prior = item.exact["prior"] if "prior" in item.exact else item.draws["prior"]
     return share_of_prior(item.draws["posterior"], prior)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,23 +41,37 @@ _COLUMNS = (
 )
 
 
-def forest_table(fit: xr.DataTree, *, subgroups: str | None = None) -> pd.DataFrame:
+# in the order of the rows; the first one that there is speaks for a subgroup
+_POOLED = ("population average", "median study", "next study")
+_PATIENTS = {
+    "enrolled": "all enrolled",
+    "infused": "all infused",
+    "evaluable": "evaluable patients",
+    "responders": "patients in remission",
+}
+
+
+def forest_table(
+    fit: xr.DataTree, *, subgroups: str | Literal[False] | None = None
+) -> pd.DataFrame:
     """Return the rows of a forest plot, on the natural scale.
 
     Parameters
     ----------
     fit : DataTree
         From ``fit``.
-    subgroups : str, optional
+    subgroups : str or False, optional
         A categorical moderator whose levels become blocks; by default the first one of the model.
+        False for none.
 
     Returns
     -------
     DataFrame
         Column ``row`` is ``study`` (one a finding), ``subgroup`` (population average of a level;
         the median study for ratios), ``summary`` (the named estimands) or ``prediction`` (next
-        study). Studies have ``crude`` and ``shrunken`` estimates with limits and a ``weight`` in
-        percent; the other rows have theirs under ``shrunken``. ``flag`` is a footnote.
+        study). Studies have ``crude`` and ``shrunken`` estimates with limits and, where there are
+        several findings, a ``weight`` in percent, as in ``study_estimates``; the other rows have
+        theirs under ``shrunken``. ``flag`` is a footnote.
 
     Raises
     ------
@@ -73,14 +87,16 @@ def forest_table(fit: xr.DataTree, *, subgroups: str | None = None) -> pd.DataFr
         for level in moderator.levels:
             for group, words in views_of(fit).items():
                 draws = estimand_draws(fit, at={moderator.name: _typed(level)}, group=group)
-                name = "population average" if "population average" in draws else "median study"
+                name = next(name for name in _POOLED if name in draws)
                 inside = [row for row in rows if row["subgroup"] == level]
                 rows_of = {"events": _sum(inside, "events"), "total": _sum(inside, "total")}
                 rows.append(_pooled("subgroup", name, words, draws[name], subgroup=level) | rows_of)
     for group, words in views_of(fit).items():
+        pooled = estimand_draws(fit, group=group)
         rows += [
-            _pooled("prediction" if name == "next study" else "summary", name, words, values)
-            for name, values in estimand_draws(fit, group=group).items()
+            _pooled("prediction" if name == "next study" else "summary", name, words, pooled[name])
+            for name in _POOLED
+            if name in pooled
         ]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
     # next studies stand last
@@ -92,6 +108,8 @@ def _studies(
     fit: xr.DataTree, evidence: pd.DataFrame, moderator: Moderator | None
 ) -> list[dict[str, Any]]:
     estimates = study_estimates(fit)
+    if len(estimates) == 1:
+        estimates = estimates.assign(weight=np.nan)
     names = ("crude", "shrunken")
     numbers = [f"{name}{end}" for name in names for end in ("", "_lower", "_upper")]
     rows = []
@@ -124,12 +142,23 @@ def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame) -> str:
     if "population" in evidence.columns and len(set(evidence["population"])) > 1:
         usual = evidence["population"].mode().iloc[0]
         if record["population"] != usual:
-            notes.append(f"of patients {record['population']}, elsewhere {usual}")
+            notes.append(_patients(str(record["population"]), str(usual), evidence))
     if isinstance(record.get("printed_as"), str) and record["printed_as"]:
         notes.append(f"printed as {record['printed_as']}")
     if record.get("scfv_certainty") == "inferred":
         notes.append("scFv origin inferred")
     return "; ".join(notes)
+
+
+def _patients(own: str, usual: str, evidence: pd.DataFrame) -> str:
+    """Say who the patients of a finding are, and who those of the others."""
+    words = _PATIENTS.get(own, own)
+    others, alike = len(evidence) - 1, int((evidence["population"] == usual).sum())
+    if 2 * alike <= others:
+        return words
+    one, several = ("study", "studies") if evidence["study"].is_unique else ("arm", "arms")
+    whose = f"the other {one if others == 1 else several}" if alike == others else "most others"
+    return f"{words}; {whose}: {_PATIENTS.get(usual, usual)}"
 
 
 def _pooled(kind: str, name: str, words: str, draws: Any, *, subgroup: str = "") -> dict[str, Any]:
@@ -154,7 +183,9 @@ def _typed(level: str) -> Any:
     return {"true": True, "false": False}.get(level, level)
 
 
-def _moderator(fit: xr.DataTree, subgroups: str | None) -> Moderator | None:
+def _moderator(fit: xr.DataTree, subgroups: str | Literal[False] | None) -> Moderator | None:
+    if subgroups is False:
+        return None
     categorical = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
     if subgroups is None:
         return categorical[0] if categorical else None

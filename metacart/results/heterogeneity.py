@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.records import design_of, evidence_of
-from metacart.modelling.design import scale_of
+from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.results.numbers import describe
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["heterogeneity", "study_estimates"]
+__all__ = ["heterogeneity", "information_of", "study_estimates"]
 
 Array = NDArray[np.float64]
 
@@ -37,8 +38,10 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     Notes
     -----
     I² is tau² over tau² plus the typical within-study variance
-    (k - 1) Σw / ((Σw)² - Σw²), w = 1/v, of Higgins and Thompson (2002). It is a convenience: for
-    proportions it grows with the size of the studies and misleads; read tau and the next study.
+    (k - 1) Σw / ((Σw)² - Σw²), w = 1/v, of Higgins and Thompson (2002), at each draw; 1/v is the
+    information of a finding at the posterior, as in the weights of ``study_estimates``. It is a
+    convenience: for proportions it grows with the size of the studies and misleads; read tau and
+    the next study.
     """
     import pandas as pd
 
@@ -51,10 +54,14 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
         {"quantity": "tau", **describe(tau), "note": f"on the {scale.linear} scale"},
         {"quantity": "tau squared", **describe(tau**2), "note": f"on the {scale.linear} scale"},
     ]
-    weights = 1.0 / design_of(fit)["variance"].to_numpy()
-    if weights.size > 1:
-        total = weights.sum()
-        typical = (weights.size - 1) * total / (total**2 - (weights**2).sum())
+    weights = information_of(fit).reshape(*tau.shape, -1)
+    if weights.shape[-1] > 1:
+        total = weights.sum(axis=-1)
+        # draws in which one finding alone says anything: no share of the variance is between
+        with np.errstate(divide="ignore"):
+            typical = (
+                (weights.shape[-1] - 1) * total / (total**2 - (weights**2).sum(axis=-1)).clip(0.0)
+            )
         caution = "a convenience that misleads for proportions: it grows with study size"
         rows.append(
             {"quantity": "I squared", **describe(tau**2 / (tau**2 + typical)), "note": caution}
@@ -80,10 +87,13 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
 
     Notes
     -----
-    The weight is the share of the information on the pooled mean at the posterior median of tau:
-    omega_s = w_s / (1 + tau² w_s) for a study with w_s = Σ 1/v_i, divided among its findings as
-    1/v_i. It describes; the fit does not use it. For a transplant question with two readings the
-    shrunken estimates are those of the naive one, which is on the scale of what was printed.
+    The weight is the share of the information on the pooled mean, at each draw of the posterior
+    and then averaged over the draws: 1/(v_i + tau²) for a study of one finding, where 1/v_i is
+    the information of the finding on its theta, minus the second derivative of its log
+    likelihood: n p (1 - p) for counts, 1/se² for estimates. Findings of one study share its
+    1/(1/w_s + tau²), w_s = Σ 1/v_i, as 1/v_i. It describes; the fit does not use it. For a
+    transplant question with two readings the shrunken estimates are those of the naive one, which
+    is on the scale of what was printed.
     """
     import pandas as pd
 
@@ -113,12 +123,43 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     )
 
 
+def information_of(fit: xr.DataTree) -> Array:
+    """Return the information of each finding on its theta, at each draw.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+
+    Returns
+    -------
+    array (draws, findings)
+        Minus the second derivative of the log likelihood at theta. For a likelihood of a user's
+        own, which a saved fit does not hold, one over the variance of its normal approximation.
+    """
+    design, posterior = design_of(fit), fit["posterior"].to_dataset()
+    theta = posterior["theta"].transpose("chain", "draw", "finding").to_numpy()
+    theta = theta.reshape(-1, theta.shape[-1])
+    likelihood = LIKELIHOODS.get(spec_of(fit).likelihood)
+    if likelihood is None:
+        return np.broadcast_to(1.0 / design["variance"].to_numpy(), theta.shape)
+    data = data_of(design)
+    own = {
+        name: posterior[name].transpose("chain", "draw").to_numpy().reshape(-1, 1)
+        for name in likelihood.parameters
+        if name in posterior
+    }
+    eta = theta + likelihood.shift(data, own)
+    curvature = likelihood.derivatives(eta, data, own)[1]
+    # a rate that is 0 or 1 to the last digit leaves nothing, and nothing cannot be shared
+    return np.maximum(-np.asarray(curvature, dtype=np.float64), np.finfo(np.float64).tiny)
+
+
 def _weights(fit: xr.DataTree) -> Array:
-    design = design_of(fit)
-    tau = float(fit["posterior"]["tau"].median()) if "tau" in fit["posterior"] else 0.0
-    information = 1.0 / design["variance"].to_numpy()
-    group = design["group"].to_numpy()
-    by_study = np.bincount(group, information)
-    omega = by_study / (1.0 + tau**2 * by_study)
-    share = information / by_study[group] * omega[group]
-    return np.asarray(100.0 * share / share.sum())
+    information, group = information_of(fit), design_of(fit)["group"].to_numpy()
+    tau = np.zeros(1)
+    if "tau" in fit["posterior"]:
+        tau = fit["posterior"]["tau"].transpose("chain", "draw").to_numpy()
+    by_study = information @ np.eye(int(group.max()) + 1)[group]
+    share = information / (1.0 + tau.reshape(-1, 1) ** 2 * by_study[:, group])
+    return np.asarray(100.0 * (share / share.sum(axis=1, keepdims=True)).mean(axis=0))
