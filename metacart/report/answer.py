@@ -1,29 +1,39 @@
-"""The answer in plain words, with its uncertainty."""
+"""The answer in plain words, with its uncertainty: rates, ratios and contrasts."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
+from metacart.records.priors import parse_prior
 from metacart.records.vocabulary import Outcome
+from metacart.report.answer_parts import Answer, kept
+from metacart.report.basis import Basis
+from metacart.report.readings import two_readings
 from metacart.report.words import (
     capital,
     column_words,
     count_of,
     event_of,
-    exposure_words,
+    exposed_words,
     interval,
+    join,
     level_word,
+    limits,
+    middle,
     number_word,
+    percent,
     probability,
+    reached,
     reaches,
     value_format,
 )
+from metacart.results.numbers import share_of_prior
 from metacart.results.summary import views_of
 
 if TYPE_CHECKING:
@@ -32,46 +42,11 @@ if TYPE_CHECKING:
 
     from metacart.scales import Scale
 
-__all__ = ["Answer", "Reading", "answer", "question_of"]
+__all__ = ["answer", "question_of"]
 
 _FEW = 5
-_IMMORTAL = (
-    "A patient must live in remission until the transplant. Papers that count this waiting time "
-    "for the transplant group make transplant look better than it is (immortal time)."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One of two answers that stand side by side."""
-
-    name: str
-    value: str
-    interval: str
-    next_study: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer in plain words.
-
-    Attributes
-    ----------
-    short : str
-        For the list of answers at the top of the page.
-    lead : tuple of Markup
-        The first sentences.
-    readings : tuple of Reading
-        The naive and the adjusted answer, where there are two.
-    cautions : tuple of str
-        What the reader must know before using it.
-    """
-
-    short: str
-    lead: tuple[Markup, ...]
-    readings: tuple[Reading, ...] = ()
-    cautions: tuple[str, ...] = ()
+_MANY_NAMES = 4
+_MOSTLY = 0.5
 
 
 def question_of(title: str | None, question: str | None, outcome: Outcome) -> tuple[str, str]:
@@ -87,6 +62,7 @@ def answer(
     summary: pd.DataFrame,
     contrasts: Mapping[str, pd.DataFrame],
     outcome: Outcome,
+    basis: Basis,
 ) -> Answer:
     """Compose the answer of a fit.
 
@@ -100,53 +76,114 @@ def answer(
         From ``contrast``, those that the spec declares.
     outcome : Outcome
         What is counted.
+    basis : Basis
+        Which studies and patients it rests on.
     """
     rows = {str(row["estimand"]): row for row in summary.to_dict("records")}
     scale = scale_of(design_of(fit))
-    cautions = tuple(part for part in (_evidence_words(fit), _prior_words(fit)) if part)
+    cautions = _cautions(fit, outcome, basis)
     if len(views_of(fit)) > 1:
-        return _two_readings(fit, rows, scale, outcome, cautions)
-    if contrasts:
-        leads, shorts, remarks = zip(
-            *(_contrast(frame, outcome, scale) for frame in contrasts.values()), strict=True
+        return two_readings(fit, rows, outcome, basis, cautions)
+    whole = _own_rate(fit, rows, scale, outcome, basis) or _pooled(fit, rows, scale, outcome, basis)
+    if not contrasts:
+        return Answer(
+            whole.short, whole.estimand, whole.lead, cautions=cautions, conclusion=whole.conclusion
         )
-        averaged = _pooled(fit, rows, scale, outcome)
-        return Answer("; ".join(shorts), (*leads, *averaged.lead[:1]), (), (*remarks, *cautions))
-    pooled = _pooled(fit, rows, scale, outcome)
-    return Answer(pooled.short, pooled.lead, (), cautions)
+    leads, shorts, remarks = zip(
+        *(_contrast(frame, outcome, scale) for frame in contrasts.values()), strict=True
+    )
+    return Answer(
+        "; ".join(shorts),
+        "difference of population averages" if _is_rate(scale) else "median study",
+        (*leads, *whole.lead[:1]),
+        cautions=(*remarks, *cautions),
+        conclusion=f"{whole.conclusion} {' '.join(f'{capital(each)}.' for each in shorts)}",
+    )
 
 
-def _pooled(fit: xr.DataTree, rows: Mapping[str, Any], scale: Scale, outcome: Outcome) -> Answer:
-    form = value_format(scale)
+def _is_rate(scale: Scale) -> bool:
+    return scale.name in ("logit", "cloglog")
+
+
+def _pooled(
+    fit: xr.DataTree, rows: Mapping[str, Any], scale: Scale, outcome: Outcome, basis: Basis
+) -> Answer:
     further = rows["next study"]
-    reach = interval(further["lower"], further["upper"], scale)
+    reach = limits(further, scale).split(" to ")
     where = str(rows["median study"]["at"])
     over = f"; {where}" if where else ""
-    if scale.name in ("logit", "cloglog"):
+    if _is_rate(scale):
         row = rows["population average"]
-        ends = interval(row["lower"], row["upper"], scale)
+        value, ends = middle(row, scale), limits(row, scale)
         lead = Markup(
-            "Of 100 patients in an average study population, <b>{}</b> {} (95 % interval {}{})."
-        ).format(form(row["median"]), reaches(outcome), _kept(ends), over)
+            "Population average over studies like these: of 100 patients <b>{}</b> {} "
+            "(95 % interval {}{})."
+        ).format(value, reaches(outcome), kept(ends), over)
         next_ = Markup(
-            "In the next single study the true number would lie between <b>{} and {}</b> of 100."
-        ).format(*reach.split(" to "))
-        return Answer(f"{form(row['median'])} of 100 ({ends})", (lead, next_))
+            "Next study: its true rate would lie between <b>{} and {}</b> of 100 (95 % interval). "
+            "What it counts among its own patients scatters further around that."
+        ).format(*reach)
+        said = (
+            f"{_counted(fit, outcome, basis)}; over studies like these the population average is "
+            f"estimated at {value} of 100 (95 % interval {ends})."
+        )
+        return Answer(
+            f"{value} of 100 ({ends})", "population average", (lead, next_), conclusion=said
+        )
     row = rows["median study"]
-    ends = interval(row["lower"], row["upper"], scale)
+    value, ends = middle(row, scale), limits(row, scale)
     what = "value" if scale.name == "identity" else _ratio_words(fit, outcome)
-    lead = Markup("In the median study the {} is <b>{}</b> (95 % interval {}{}).").format(
-        what, form(row["median"]), _kept(ends), over
+    lead = Markup("Median study of studies like these: {} <b>{}</b> (95 % interval {}{}).").format(
+        what, value, kept(ends), over
     )
-    next_ = Markup("In the next single study it would lie between <b>{} and {}</b>.").format(
-        *reach.split(" to ")
+    next_ = Markup(
+        "Next study: its true {} would lie between <b>{} and {}</b> (95 % interval). "
+        "What it reports scatters further around that."
+    ).format("value" if scale.name == "identity" else "ratio", *reach)
+    said = (
+        f"In {basis.setting()} ({_names(basis)}), the {what} is estimated at {value} in the "
+        f"median study (95 % interval {ends})."
     )
-    return Answer(f"{what} {form(row['median'])} ({ends})", (lead, next_))
+    return Answer(f"{what} {value} ({ends})", "median study", (lead, next_), conclusion=said)
 
 
-def _kept(text: str) -> str:
-    """Return an interval that is not broken over two lines."""
-    return text.replace(" ", "\u00a0")
+def _own_rate(
+    fit: xr.DataTree, rows: Mapping[str, Any], scale: Scale, outcome: Outcome, basis: Basis
+) -> Answer | None:
+    """Put what a single study reports before what the model makes of it."""
+    design = design_of(fit)
+    if not basis.alone or not _is_rate(scale) or design.sizes["finding"] > 1:
+        return None
+    events, total = (int(design[name].to_numpy()[0]) for name in ("events", "total"))
+    rate, lower, upper = (
+        float(design[name].to_numpy()[0]) for name in ("crude", "crude_lower", "crude_upper")
+    )
+    value, ends = percent(rate), interval(lower, upper, scale)
+    lead = Markup("{} alone: <b>{} of {}</b> {}, {} of 100 (exact 95 % interval {}).").format(
+        basis.alone, events, total, reached(outcome), value, kept(ends)
+    )
+    pooled = _pooled(fit, rows, scale, outcome, basis)
+    return Answer(
+        f"{value} of 100 ({ends})",
+        "its own rate, nothing pooled",
+        (lead, *pooled.lead),
+        conclusion=f"{_counted(fit, outcome, basis)} ({value} of 100, exact 95 % interval {ends}); "
+        "one study cannot say how much others differ.",
+    )
+
+
+def _counted(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> str:
+    """Return ``In two cohorts (A 2020, B 2021), 61 of 67 patients reached remission``."""
+    evidence = evidence_of(fit)
+    events, total = (int(evidence[name].sum()) for name in ("events", "total"))
+    return (
+        f"In {basis.setting()} ({_names(basis)}), {events} of {total} patients {reached(outcome)}"
+    )
+
+
+def _names(basis: Basis) -> str:
+    labels = [study.label for study in basis.studies]
+    return ", ".join(labels) if len(labels) <= _MANY_NAMES else count_of(len(labels), "study")
 
 
 def _ratio_words(fit: xr.DataTree, outcome: Outcome) -> str:
@@ -156,83 +193,36 @@ def _ratio_words(fit: xr.DataTree, outcome: Outcome) -> str:
         str(next(iter(measures))) if len(measures) == 1 else "", "ratio"
     )
     of = event_of(outcome) if name == "hazard ratio" else outcome.title
-    by = f" by {exposure_words(spec.exposure)}" if spec.exposure else ""
-    return f"{name} of {of}{by}"
-
-
-def _two_readings(
-    fit: xr.DataTree,
-    rows: Mapping[str, Any],
-    scale: Scale,
-    outcome: Outcome,
-    cautions: tuple[str, ...],
-) -> Answer:
-    event = event_of(outcome)
-    joint = "biased" in design_of(fit) and bool((design_of(fit)["biased"] == 0).any())
-    explained = {
-        "naive": "as the papers print it, immortal time ignored",
-        "bias-adjusted": "immortal time taken off, "
-        + ("as prior and studies together put it" if joint else "as the prior guesses it"),
-    }
-    readings, shorts = [], []
-    for view in views_of(fit).values():
-        row, further = rows[f"median study ({view})"], rows[f"next study ({view})"]
-        ends = interval(row["lower"], row["upper"], scale)
-        value = value_format(scale)(row["median"])
-        reach = interval(further["lower"], further["upper"], scale)
-        readings.append(Reading(capital(view), value, ends, reach, explained.get(view, "")))
-        shorts.append(f"{view} {value} ({ends})")
-    adjusted = rows["median study (bias-adjusted)"]
-    exposed = exposure_words(spec_of(fit).exposure)
-    if adjusted["lower"] < 1.0 < adjusted["upper"]:
-        verdict = (
-            f"The adjusted interval includes 1. These papers leave open whether {exposed} "
-            f"changes the hazard of {event}."
-        )
-    else:
-        side = "lowers" if adjusted["upper"] < 1.0 else "raises"
-        verdict = (
-            f"The adjusted interval lies on one side of 1: given this prior for the bias, "
-            f"{exposed} {side} the hazard of {event}."
-        )
-    lead = Markup(
-        "Hazard of {} with {}, as a ratio to the hazard without it. "
-        "Below 1 favours the patients with it."
-    ).format(event, exposed)
-    return Answer(
-        f"hazard ratio {', '.join(shorts)}",
-        (lead,),
-        tuple(readings),
-        (verdict, _IMMORTAL, *cautions),
-    )
+    sides = f", {' against '.join(exposed_words(spec.exposure))}" if spec.exposure else ""
+    return f"{name} of {of}{sides}"
 
 
 def _contrast(frame: pd.DataFrame, outcome: Outcome, scale: Scale) -> tuple[Markup, str, str]:
     level, reference = (level_word(frame.attrs[name]) for name in ("level", "reference"))
     moderator = column_words(str(frame.attrs["moderator"]))
-    rates = scale.name in ("logit", "cloglog")
+    rates = _is_rate(scale)
     wanted = "risk difference" if rates else frame["measure"].iloc[0]
     row = frame[frame["measure"] == wanted].iloc[0]
     if rates:
-        middle, lower, upper = (_fewer_or_more(row[name]) for name in ("median", "lower", "upper"))
+        centre, lower, upper = (_fewer_or_more(row[name]) for name in ("median", "lower", "upper"))
         ends = f"{lower} to {upper}"
         lead = Markup(
-            "Of 100 patients, <b>{}</b> {} where the {} is {} than where it is {} "
-            "(95 % interval {}). "
-        ).format(middle, reaches(outcome), moderator, level, reference, _kept(ends))
-        short = f"{middle} of 100 where the {moderator} is {level}, not {reference} ({ends})"
+            "Population averages: of 100 patients, <b>{}</b> {} where the {} is {} than where it "
+            "is {} (95 % interval {}). "
+        ).format(centre, reaches(outcome), moderator, level, reference, kept(ends))
+        short = f"{centre} of 100 where the {moderator} is {level}, not {reference} ({ends})"
     else:
         form = value_format(scale)
         ends = interval(row["lower"], row["upper"], scale)
-        lead = Markup("{}, {} against {}: {} <b>{}</b> (95 % interval {}). ").format(
-            capital(moderator), level, reference, wanted, form(row["median"]), _kept(ends)
+        lead = Markup("Median study, {}, {} against {}: {} <b>{}</b> (95 % interval {}). ").format(
+            moderator, level, reference, wanted, form(row["median"]), kept(ends)
         )
         short = f"{moderator}, {level} against {reference}: {form(row['median'])} ({ends})"
     lead += Markup("The probability that {} is better is {}.").format(
         level, probability(float(row["p_better"]))
     )
     remark = f"{capital(moderator)}: {frame.attrs['note']}."
-    if float(row["posterior_to_prior_sd"]) > 0.5:
+    if float(row["posterior_to_prior_sd"]) > _MOSTLY:
         remark += " The difference is mostly the prior: the data add little."
     return lead, short, remark
 
@@ -242,16 +232,54 @@ def _fewer_or_more(difference: float) -> str:
     return f"{abs(number)} {'more' if number >= 0 else 'fewer'}"
 
 
-def _evidence_words(fit: xr.DataTree) -> str:
-    evidence = evidence_of(fit)
-    number = int(evidence["study"].nunique())
+# --- what must be known beside it ---------------------------------------------------------------
+
+
+def _cautions(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> tuple[str, ...]:
+    whole = "" if basis.alone or basis.patients is None else f" of the {basis.patients} patients"
+    own = [
+        f"{group.study.label}{f', {group.patients}{whole}' if whole else ''}: "
+        f"{group.finding.caution}"
+        for group in basis.groups
+        if group.finding.caution
+    ]
+    parts = (
+        _evidence_words(fit, basis), *own, _population_words(outcome, basis), _prior_words(fit),
+    )  # fmt: skip
+    return tuple(part for part in parts if part)
+
+
+def _evidence_words(fit: xr.DataTree, basis: Basis) -> str:
+    number = len(basis.studies)
     text = f"{capital(count_of(number, 'study'))} {'answers' if number == 1 else 'answer'} this"
-    if "total" in evidence:
-        text += f", with {int(evidence['total'].sum())} patients"
-    arms = len(evidence)
+    if basis.alone:
+        text += f", {basis.alone} alone"
+    if basis.patients is not None:
+        text += f", with {basis.patients} patients"
+    arms = len(evidence_of(fit))
     if arms > number:
         text += f" in {number_word(arms)} arms"
+    if basis.exposure:
+        with_, without = exposed_words(basis.exposure)
+        if basis.exposed is None or basis.patients is None:
+            text += f"; how many were {with_} is not stated for all"
+        else:
+            text += f": {basis.exposed} {with_}, {basis.patients - basis.exposed} {without}"
     return text + "."
+
+
+def _population_words(outcome: Outcome, basis: Basis) -> str:
+    """Say that the infused are not all whom a centre set out to treat."""
+    counted = {group.finding.population for group in basis.groups}
+    if basis.exposure or outcome.better != "higher" or counted <= {"enrolled"}:
+        return ""
+    names = [name for name in ("infused", "evaluable", "responders") if name in counted]
+    words = {"responders": "in remission"}
+    return (
+        f"Counted are patients {join(words.get(name, name) for name in names)}, not all whom a "
+        "centre set out to treat: failed manufacture and deaths before the infusion are left out, "
+        "so this is no intention-to-treat rate."
+    )
 
 
 def _prior_words(fit: xr.DataTree) -> str:
@@ -261,14 +289,16 @@ def _prior_words(fit: xr.DataTree) -> str:
     number = design_of(fit).sizes["study"]
     if number == 1:
         return (
-            "From a single study nothing can be learnt about how much studies differ: "
-            f"that part of the interval is the prior alone. {_pulled(fit)}"
+            "From a single study nothing can be learnt about how much studies differ: in median "
+            f"and next study that part of the interval is the prior alone. {_pulled(fit)}"
         ).strip()
-    spread = float(fit["posterior"]["tau"].std()) / float(fit["prior"]["tau"].std())
-    if spread > 0.5:
+    stated = parse_prior(json.loads(str(fit.attrs["priors"]))["tau"])
+    share = share_of_prior(fit["posterior"]["tau"].to_numpy(), stated)
+    if share > _MOSTLY:
         return (
             "So few studies hardly show how much studies differ: that part of the interval is "
-            f"mostly the prior (the posterior of τ is {100 * spread:.0f} % as wide as its prior)."
+            f"mostly the prior (the 95 % interval of τ is {share:.2f} times as wide as its "
+            "prior's)."
         )
     return "" if number > _FEW else "With so few studies the prior still weighs on the interval."
 
@@ -283,4 +313,7 @@ def _pulled(fit: xr.DataTree) -> str:
     if design.sizes["finding"] > 1 or design.sizes["coefficient"] or reported == moved:
         return ""
     reading = "naive " if len(views_of(fit)) > 1 else ""
-    return f"The study itself reports {reported}; the priors move the {reading}answer to {moved}."
+    return (
+        f"The study itself reports {reported}; the priors move the {reading}median study to "
+        f"{moved}."
+    )

@@ -14,7 +14,17 @@ from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.report.tables import Column, Table, table_of
-from metacart.report.words import capital, column_words, decimals, interval, join, level_word, ratio
+from metacart.report.words import (
+    capital,
+    column_words,
+    decimals,
+    exposed_words,
+    interval,
+    join,
+    level_word,
+    ratio,
+)
+from metacart.results.immortal_time import bias_is_prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,21 +92,49 @@ def _group(spec: ModelSpec) -> str:
 
 
 def _bias_words(fit: xr.DataTree) -> str:
-    if _applied(fit):
+    if bias_is_prior(fit):
         return (
             "No study here handles the waiting time before transplant, so the data say nothing "
-            "about the bias b of immortal time. The naive model ignores it; for the adjusted "
-            "answer b is drawn from its prior and taken off, draw by draw."
+            "about the bias b of immortal time. The naive model ignores it; for the "
+            "immortal-time-adjusted answer b is drawn from its prior and taken off, draw by draw. "
+            + _leaning(fit)
         )
     return (
         "Studies that ignore the waiting time before transplant carry a common bias b; the others "
-        "do not. The naive model ignores it; the adjusted one estimates it together with the rest."
+        "do not. The naive model ignores it; the immortal-time-adjusted one estimates it together "
+        "with the rest."
     )
 
 
-def _applied(fit: xr.DataTree) -> bool:
-    design = design_of(fit)
-    return "biased" in design and bool((design["biased"] > 0).all())
+def _implied(fit: xr.DataTree) -> tuple[str, tuple[float, float, float]]:
+    """Return the prior of mu - b: its name, lower limit, median and upper limit of 95 %."""
+    priors = priors_of(fit)
+    mu, bias = priors["mu"], priors["bias"]
+    if mu.name == bias.name == "Normal":
+        middle = mu.arguments[0] - bias.arguments[0]
+        known = Prior("Normal", (middle, round(math.hypot(mu.arguments[1], bias.arguments[1]), 3)))
+        lower, median, upper = known.quantile([0.025, 0.5, 0.975])
+        return str(known), (float(lower), float(median), float(upper))
+    lower, median, upper = fit["prior"]["mu"].quantile([0.025, 0.5, 0.975]).to_numpy()
+    return "the two priors above, by draws", (float(lower), float(median), float(upper))
+
+
+def _leaning(fit: xr.DataTree) -> str:
+    """Say where the prior of the adjusted ratio lies, which is not where that of mu does."""
+    _, (_, median, _) = _implied(fit)
+    centre = ratio(math.exp(median))
+    if centre == "1.0":
+        return "That leaves the prior of the adjusted ratio centred on 1."
+    side = "against" if median > 0 else "for"
+    return (
+        f"That moves the prior too: the prior of the adjusted ratio is centred on {centre}, that "
+        f"of the naive one on {ratio(math.exp(_centre(fit)))}. Before any paper it leans {side} "
+        f"patients {exposed_words(spec_of(fit).exposure)[0]}."
+    )
+
+
+def _centre(fit: xr.DataTree) -> float:
+    return float(priors_of(fit)["mu"].quantile(0.5))
 
 
 _INDEX = Markup("<sub>{}</sub>")
@@ -108,7 +146,7 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
     i, s = _INDEX.format("i"), _INDEX.format("s")
     own = _INDEX.format("s(i)")
     lines = []
-    joint = "bias" in fit["posterior"] and not _applied(fit)
+    joint = "bias" in fit["posterior"] and not bias_is_prior(fit)
     if spec.likelihood == "binomial":
         lines.append(
             Markup(
@@ -131,7 +169,7 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
         law = "Normal(0, τ)" if spec.random_effects == "normal" else f"Student-t({spec.nu:g}, 0, τ)"
         lines.append(Markup("<i>u</i>{} ~ {}").format(s, law))
     if "bias" in fit["posterior"] and not joint:
-        lines.append(Markup("adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
+        lines.append(Markup("immortal-time-adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
     lines.append(_estimands(scale, effects, bool(moderators_of(design_of(fit)))))
     key = f"i: findings; s(i): the {spec.group} of finding i"
     if spec.likelihood in ("normal", "hsct"):
@@ -176,6 +214,17 @@ def prior_table(fit: xr.DataTree) -> Table:
                 _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
                 _says(kind, prior, scale),
                 "model file" if stated else "default",
+            )
+        )
+    if bias_is_prior(fit):
+        name, (lower, _, upper) = _implied(fit)
+        body.append(
+            (
+                "μ − b",
+                name.replace("-", "−"),
+                "pooled mean, immortal-time-adjusted",
+                f"a ratio of {_ends(lower, upper)} in the median study",
+                "follows from μ and b",
             )
         )
     return table_of(

@@ -82,7 +82,7 @@ def as_list(given: Any) -> list[Any]:
 def read_specs(
     specs: Specs | None, models: PathLike | None, faults: list[Fault]
 ) -> list[ModelSpec]:
-    """Return the questions asked for; what is wrong with them is added to `faults`."""
+    """Return the questions asked for, or all in their order; faults are added to `faults`."""
     wanted = as_list(specs)
     if specs is None:
         try:
@@ -100,6 +100,8 @@ def read_specs(
             found.append(each if isinstance(each, ModelSpec) else load_model(each, folder=models))
         except InputError as error:
             faults += error.faults
+    if specs is None:
+        found.sort(key=lambda spec: (spec.order is None, spec.order or 0))
     names = [spec.name for spec in found]
     faults += [
         Fault("specs", f"'{name}' stands twice", "each question once, under an id of its own")
@@ -111,16 +113,18 @@ def read_specs(
 
 def read_studies(studies: StudySource | None, faults: list[Fault]) -> Studies:
     """Return the studies; what is wrong with their files is added to `faults`."""
+    given = as_list(studies)
+    if studies is not None and not given:
+        allowed, attempt = "a folder with a .toml for each paper", "leave it out: the bundled ones"
+        faults.append(Fault("studies", "no studies", allowed, attempt))
+        return Studies([])
     if isinstance(studies, Studies):
         return studies
     try:
-        found = load_studies(*as_list(studies))
+        return load_studies(*given)
     except InputError as error:
         faults += error.faults
         return Studies([])
-    if not found:
-        faults.append(Fault("studies", "no study files", "a folder with a .toml for each paper"))
-    return found
 
 
 def ask(specs: Iterable[ModelSpec], studies: Studies) -> list[Question]:

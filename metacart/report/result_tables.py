@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMED",
+    "bias_table",
+    "bias_words",
     "contrast_table",
     "estimand_table",
     "level_table",
@@ -37,7 +40,7 @@ NAMED = ("median study", "population average", "next study")
 _MEANINGS = {
     "median study": "the true {what} of the study in the middle of all studies like these",
     "population average": "the mean of the true {what}s of all studies like these",
-    "next study": "the true {what} of one more study like these",
+    "next study": "the true {what} of one more study like these, its sampling error left out",
     "SD of study effects": "standard deviation of the studies' true values, {linear}",
     "bias (log scale)": "b, log of the factor by which immortal time changes a hazard ratio",
 }
@@ -110,7 +113,7 @@ def threshold_table(fit: xr.DataTree, summary: pd.DataFrame) -> Table:
             _of_view(f"P({name} {sign} {value:g})", view) for value in thresholds for view in views
         ]
         if names and names[0] in rows:
-            body.append((capital(name), *(probability(rows[each]["median"]) for each in names)))
+            body.append((capital(name), *(estimate(rows[each], scale) for each in names)))
     side = "above" if sign == ">" else "below"
     return table_of(
         f"Probability that the true {_what(scale)} is {side} a threshold",
@@ -142,7 +145,8 @@ def _meaning(name: str, at: str, scale: Scale) -> str:
 def _cell(row: Mapping[Any, Any], name: str, scale: Scale) -> str:
     if name in NAMED:
         return estimate(row, scale)
-    return f"{decimals(row['median'])} ({decimals(row['lower'])} to {decimals(row['upper'])})"
+    lower, upper = (decimals(row[end], row[f"mcse_{end}"]) for end in ("lower", "upper"))
+    return f"{decimals(row['median'], row['mcse'])} ({lower} to {upper})"
 
 
 def _error(row: Mapping[Any, Any], name: str, scale: Scale) -> str:
@@ -183,13 +187,49 @@ def _typed(level: str) -> Any:
     return {"true": True, "false": False}.get(level, level)
 
 
+def bias_table(frame: pd.DataFrame, scale: Scale) -> Table:
+    """Return the pooled ratio at each value of the bias."""
+    return table_of(
+        "If the bias of immortal time were known: median study (95 % interval)",
+        [
+            Column("b, log hazard ratio"),
+            Column("Factor on printed ratios", "number"),
+            Column("Pooled ratio", "number"),
+            Column("P(ratio < 1)", "number"),
+        ],
+        [
+            (
+                decimals(row["bias"]),
+                "1 (no bias)" if row["bias"] == 0.0 else ratio(math.exp(row["bias"])),
+                estimate(row, scale),
+                probability(row["p_below_one"]),
+            )
+            for row in frame.to_dict("records")
+        ],
+    )
+
+
+def bias_words(frame: pd.DataFrame) -> str:
+    """Say at which bias the interval and the median reach 1."""
+    naive = frame[frame["bias"] == 0.0].iloc[0]
+    edge = naive["upper"] if naive["upper"] < 1.0 else naive["lower"]
+    reaches = (
+        "Without any bias the interval includes 1 already"
+        if naive["lower"] <= 1.0 <= naive["upper"]
+        else f"The interval reaches 1 where b is {decimals(math.log(edge))} or beyond"
+    )
+    median = decimals(math.log(naive["median"]))
+    return f"{reaches}; the median reaches 1 where b is {median}."
+
+
 def contrast_table(frame: pd.DataFrame) -> Table:
     """Return a contrast: each measure, the probability of better, and its caution."""
     level, reference = (level_word(frame.attrs[name]) for name in ("level", "reference"))
     body = []
     for row in frame.to_dict("records"):
         measure = str(row["measure"])
-        form = {"risk difference": _points, "difference": decimals}.get(measure, ratio)
+        forms: dict[str, Any] = {"risk difference": _points, "difference": decimals}
+        form = forms.get(measure, ratio)
         body.append(
             (
                 capital(str(row["estimand"])),

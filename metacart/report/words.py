@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,17 +16,23 @@ __all__ = [
     "column_words",
     "count_of",
     "decimals",
+    "designs_of",
     "estimate",
     "event_of",
+    "exposed_words",
     "exposure_words",
     "interval",
     "join",
     "level_word",
+    "limits",
+    "middle",
     "number_word",
     "outcome_of",
     "percent",
+    "places_of",
     "probability",
     "ratio",
+    "reached",
     "reaches",
     "value_format",
 ]
@@ -61,6 +68,35 @@ POPULATIONS = {
     "infused": "all infused",
     "evaluable": "evaluable",
     "responders": "in remission",
+}
+# short for an exposure: those with it, those without it
+_SIDES = {"hsct": ("transplanted", "not transplanted")}
+_PLACES = {
+    "AT": "Austria",
+    "AU": "Australia",
+    "BE": "Belgium",
+    "BR": "Brazil",
+    "CA": "Canada",
+    "CH": "Switzerland",
+    "CN": "China",
+    "DE": "Germany",
+    "DK": "Denmark",
+    "ES": "Spain",
+    "FR": "France",
+    "GB": "the United Kingdom",
+    "IL": "Israel",
+    "IN": "India",
+    "IR": "Iran",
+    "IT": "Italy",
+    "JP": "Japan",
+    "KR": "South Korea",
+    "NL": "the Netherlands",
+    "RU": "Russia",
+    "SE": "Sweden",
+    "SG": "Singapore",
+    "TH": "Thailand",
+    "TR": "Turkey",
+    "US": "the United States",
 }
 _COLUMNS = {
     "scfv": "scFv origin",
@@ -100,48 +136,76 @@ def join(parts: Iterable[str], word: str = "and") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def percent(rate: float) -> str:
+def percent(rate: float, error: float = 0.0) -> str:
     """Return a rate as a number of 100, without decimals where none is needed.
+
+    A digit is printed only where the Monte Carlo standard error `error` is below one unit of it.
 
     Examples
     --------
     >>> percent(0.683), percent(0.004), percent(0.9996), percent(1.0), percent(0.0)
     ('68', '0.4', '>99.9', '100', '0')
+    >>> percent(0.683, error=0.02), percent(0.004, error=0.002)
+    ('70', '<1')
     """
-    hundred = 100.0 * rate
+    hundred, unit = 100.0 * rate, 100.0 * error
+    if unit > 1.0:
+        return f"{round(hundred, -1):.0f}"
     if 0.0 < hundred < 1.0 or 99.0 < hundred < 100.0:
+        if unit > 0.1:
+            return "<1" if hundred < 1.0 else ">99"
         if hundred > 99.9:
             return ">99.9"
         return "<0.1" if hundred < 0.1 else f"{hundred:.1f}"
     return f"{hundred:.0f}"
 
 
-def ratio(value: float) -> str:
-    """Return a ratio with two digits, or two decimals above one.
+def ratio(value: float, error: float = 0.0) -> str:
+    """Return a ratio with two significant digits; what is not 1 is not rounded to it.
+
+    A digit is printed only where the Monte Carlo standard error `error` is below one unit of it.
 
     Examples
     --------
-    >>> ratio(0.303), ratio(0.0396), ratio(1.412), ratio(12.345), ratio(0.998)
-    ('0.30', '0.040', '1.41', '12', '1.00')
+    >>> ratio(0.303), ratio(0.0396), ratio(1.412), ratio(12.345), ratio(0.998), ratio(1.0)
+    ('0.30', '0.040', '1.4', '12', '0.998', '1.0')
+    >>> ratio(0.303, error=0.02), ratio(0.998, error=0.002)
+    ('0.3', '1.0')
     """
-    if value >= 9.995:
-        return f"{value:,.0f}".replace(",", " ")
-    if value >= 0.0995:
-        return f"{value:.2f}"
-    return f"{value:#.2g}" if value >= 0.001 else "<0.001"
+    if value < 0.001:
+        return "<0.001"
+    text = _significant(value, 2, error)
+    for digits in (3, 4):
+        if float(text.replace(" ", "")) != 1.0 or value == 1.0:
+            break
+        unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+        if unit >= error:
+            text = _significant(value, digits, error)
+    return text
 
 
-def decimals(value: float) -> str:
+def _significant(value: float, digits: int, error: float) -> str:
+    place = math.floor(math.log10(float(f"{value:.{digits - 1}e}"))) - digits + 1
+    while digits > 1 and 10.0**place < error:
+        digits, place = digits - 1, place + 1
+    rounded = round(value, -place)
+    return f"{rounded:,.{max(0, -place)}f}".replace(",", " ")
+
+
+def decimals(value: float, error: float = 0.0) -> str:
     """Return a number on a model scale, with a true minus sign."""
-    text = f"{value:.2f}" if abs(value) < 99.995 else f"{value:.3g}"
-    return ("0.00" if text == "-0.00" else text).replace("-", "−")
+    form = f"{value:.2f}" if error <= 0.01 else f"{value:.1f}"
+    text = form if abs(value) < 99.995 else f"{value:.3g}"
+    return (text.removeprefix("-") if float(text) == 0.0 else text).replace("-", "−")
 
 
-def probability(value: float) -> str:
+def probability(value: float, error: float = 0.0) -> str:
     """Return a probability; what is all but certain is not rounded to certainty."""
-    if value > 0.995:
-        return ">0.99"
-    return "<0.01" if value < 0.005 else f"{value:.2f}"
+    places = 2 if error <= 0.01 else 1
+    edge = 0.5 * 10.0**-places
+    if value > 1.0 - edge:
+        return f">{1.0 - 2.0 * edge:.{places}f}"
+    return f"<{2.0 * edge:.{places}f}" if value < edge else f"{value:.{places}f}"
 
 
 def value_format(scale: Scale) -> Any:
@@ -155,13 +219,23 @@ def interval(lower: float, upper: float, scale: Scale) -> str:
     return f"{form(lower)} to {form(upper)}"
 
 
-def estimate(row: Any, scale: Scale, *, unit: bool = True) -> str:
-    """Return ``83 % (61 to 95)`` of a row with median, lower and upper."""
+def middle(row: Any, scale: Scale) -> str:
+    """Return the median of a row, as far as its Monte Carlo error allows."""
+    return str(value_format(scale)(row["median"], row["mcse"]))
+
+
+def limits(row: Any, scale: Scale) -> str:
+    """Return ``61 to 95`` of a row, as far as their Monte Carlo errors allow."""
     form = value_format(scale)
-    sign = " %" if unit and form is percent else ""
+    return " to ".join(form(row[end], row[f"mcse_{end}"]) for end in ("lower", "upper"))
+
+
+def estimate(row: Any, scale: Scale) -> str:
+    """Return ``83 % (61 to 95)`` of a row of ``summarize``."""
     if math.isnan(row["lower"]):
-        return probability(row["median"])
-    return f"{form(row['median'])}{sign} ({interval(row['lower'], row['upper'], scale)})"
+        return probability(row["median"], row["mcse"])
+    sign = " %" if value_format(scale) is percent else ""
+    return f"{middle(row, scale)}{sign} ({limits(row, scale)})"
 
 
 def outcome_of(name: str | None, vocabulary: Any = OUTCOMES) -> Outcome:
@@ -178,6 +252,23 @@ def reaches(outcome: Outcome) -> str:
     return _REACHES.get(outcome.name, f"have {outcome.title}")
 
 
+_PAST = {
+    "reach": "reached",
+    "need": "needed",
+    "receive": "received",
+    "relapse": "relapsed",
+    "have": "had",
+    "die": "died",
+    "survive": "survived",
+}
+
+
+def reached(outcome: Outcome) -> str:
+    """Return what patients did: ``reached complete remission``."""
+    verb, _, rest = reaches(outcome).partition(" ")
+    return f"{_PAST[verb]} {rest}".strip()
+
+
 def event_of(outcome: Outcome) -> str:
     """Return the event whose hazard a ratio compares."""
     return _EVENTS.get(outcome.name, outcome.title)
@@ -186,6 +277,55 @@ def event_of(outcome: Outcome) -> str:
 def exposure_words(name: str | None) -> str:
     """Return an exposure in words."""
     return EXPOSURES.get(name or "other", (name or "").replace("_", " "))
+
+
+def exposed_words(name: str | None) -> tuple[str, str]:
+    """Return the two sides of a comparison, as said of patients.
+
+    Examples
+    --------
+    >>> exposed_words("hsct"), exposed_words("prior_hsct")[0]
+    (('transplanted', 'not transplanted'), 'with transplant before CAR-T')
+    """
+    words = exposure_words(name)
+    return _SIDES.get(name or "", (f"with {words}", f"without {words}"))
+
+
+def places_of(codes: Iterable[str]) -> str:
+    """Return countries in words.
+
+    Examples
+    --------
+    >>> places_of(["CN", "CN", "US"])
+    'China and the United States'
+    """
+    names = dict.fromkeys(_PLACES.get(code, code) for code in codes)
+    return join(names) if names else ""
+
+
+def designs_of(designs: Iterable[str]) -> str:
+    """Return studies with what their designs have in common.
+
+    Examples
+    --------
+    >>> designs_of(["retrospective single-centre cohort"] * 2), designs_of(["single-arm phase 1"])
+    ('two retrospective cohorts', 'one single-arm trial')
+    """
+    kinds = [_design(design) for design in designs]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    return join(count_of(number, kind) for kind, number in counts.items())
+
+
+def _design(design: str) -> str:
+    words = design.lower()
+    single = "single-arm " if "single-arm" in words else ""
+    if "retrospective" in words:
+        return "retrospective cohort"
+    if "random" in words and not re.search(r"no[nt][- ]?random", words):
+        return "randomised trial"
+    if "phase" in words or "trial" in words:
+        return f"{single}trial"
+    return "prospective cohort" if "prospective" in words else "study"
 
 
 def column_words(name: str) -> str:

@@ -1,0 +1,85 @@
+"""What an answer is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from metacart.records.study import Finding
+from metacart.report.words import join, percent
+
+__all__ = ["Answer", "Reading", "adjusted_words", "kept", "printed_ratio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One of several answers that stand side by side.
+
+    Attributes
+    ----------
+    name : str
+        Whose ratio it is, and in which reading.
+    value, interval : str
+        The ratio and its 95 % interval.
+    words : str
+        How it came about.
+    next_study : str
+        The same of the next study; empty where there is none.
+    printed : tuple of str
+        What the papers print.
+    """
+
+    name: str
+    value: str
+    interval: str
+    words: str
+    next_study: str = ""
+    printed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer in plain words.
+
+    Attributes
+    ----------
+    short : str
+        For the list of answers at the top of the page.
+    estimand : str
+        Of what the short answer is an estimate.
+    lead : tuple of Markup
+        The first sentences.
+    readings : tuple of Reading
+        The naive and the adjusted answer, where there are two.
+    cautions : tuple of str
+        What the reader must know before using it.
+    conclusion : str
+        One sentence to quote.
+    """
+
+    short: str
+    estimand: str
+    lead: tuple[Markup, ...]
+    readings: tuple[Reading, ...] = ()
+    cautions: tuple[str, ...] = ()
+    conclusion: str = ""
+
+
+def kept(text: str) -> str:
+    """Return an interval that is not broken over two lines."""
+    return text.replace(" ", "\u00a0")
+
+
+def printed_ratio(finding: Finding) -> tuple[str, str]:
+    """Return a ratio and its interval with the digits of the paper."""
+    ratio: Any = finding.ratio
+    level = "" if ratio.level == 0.95 else f" ({percent(ratio.level)} % interval)"
+    return f"{ratio.estimate:g}", f"{ratio.lower:g} to {ratio.upper:g}{level}"
+
+
+def adjusted_words(finding: Finding) -> str:
+    """Return for what a printed ratio is adjusted."""
+    words = join(finding.ratio.adjusted_for) if finding.ratio else ""
+    return f"adjusted for {words}" if words else "not adjusted"
