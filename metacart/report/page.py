@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
+from metacart.report.basis import patients_of
 from metacart.report.cells import links_of
+from metacart.report.glossary import terms_of
 from metacart.report.section import Section
 from metacart.report.words import capital, count_of, number_word
 from metacart.text import printable
@@ -46,6 +49,11 @@ def _tied(text: str) -> Markup:
     return Markup('<span class="tied">CAR-T</span>').join(parts)
 
 
+def _read(page: str) -> str:
+    """Return the words of a page: no figures, no style, no tags."""
+    return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+
+
 def render(sections: Sequence[Section], studies: Studies, *, seed: int, command: str) -> str:
     """Return the page as text.
 
@@ -68,12 +76,18 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
     from importlib.metadata import version
 
     states = [section.state for section in sections]
-    text = _template().render(
+    bases = [each.basis for each in sections if each.basis and each.state == "answered"]
+    ids = {study.id for basis in bases for study in basis.studies}
+    write = partial(
+        _template().render,
         sections=sections,
         studies=studies,
         papers=count_of(len(studies), "paper"),
         questions=count_of(len(sections), "question"),
-        few=len(studies) < _MANY,
+        used=[study for study in studies if study.id in ids],
+        unused=[study for study in studies if bases and study.id not in ids],
+        patients=patients_of(bases),
+        few=len(ids) < _MANY,
         states={state: states.count(state) for state in ("answered", "failed", "unanswered")},
         versions=next((each.versions for each in sections if each.versions), {}),
         version=version("metacart"),
@@ -81,6 +95,8 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
         command=command,
         links_of=links_of,
         number_word=number_word,
+        count_of=count_of,
     )
+    text = write(glossary=terms_of(_read(write(glossary=()))))
     # a number and its sign stay on one line
     return printable(text, keep="\n\u00a0").replace(" %", "\u00a0%")

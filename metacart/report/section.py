@@ -207,8 +207,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     files = _write(frames, folder)
     save_fit(fit, folder / "fit.nc")
     converged = bool(fit.attrs["converged"])
-    basis = basis_of(question, studies)
-    assert basis is not None
+    assert question.evidence is not None
+    basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
     labels = _labels(question.evidence, fit)
     levels = results.level_table(fit)
@@ -235,7 +235,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         conclusion=found.conclusion if converged else "",
         answer=found if converged else None,
         used=evidence_table(question, studies, estimates),
-        compared=compared_table(basis, event_of(outcome).split(" (")[0]),
+        compared=compared_table(basis, event_of(outcome)),
         model=tuple(sentences(fit)),
         maths=tuple(formulas(fit)),
         tables=tables,
