@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomlkit
+import xarray as xr
 
-from metacart.errors import InputError
+from metacart.errors import Fault, InputError
 from metacart.evidence.library import BUNDLED, list_models, load_model, load_studies
 from metacart.inference import fit as fit_room
 from metacart.inference.storage import load_fit
+from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.report import DEFAULT_SEED, build, words
 from metacart.report.account_tables import (
@@ -30,10 +32,14 @@ from metacart.report.account_tables import (
     left_out_levels,
     studies_shown,
 )
+from metacart.report.basis import basis_of, compared_table, patients_of
 from metacart.report.build import Report, report
+from metacart.report.check_tables import attempts_table, attempts_words
 from metacart.report.files import check_out, staged
-from metacart.report.questions import ask
+from metacart.report.glossary import terms_of
+from metacart.report.questions import ask, read_specs
 from metacart.report.rules import reader_rule
+from metacart.results.numbers import share_of_prior
 
 EVIL = '<script>alert("x")</script> & <b>more</b>'
 CONTRAST = ModelSpec(
@@ -120,11 +126,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         findings=[
             _count("a", 8, 20),
             _count("b", 16, 20, at=EVIL),
-            _count("a", 2, 20, outcome="severe_crs"),
+            _count("a", 2, 20, outcome="severe_crs", caution="Half were children."),
+            _count("a", 7, 20, outcome="hsct"),
             _hazard("a", 0.4, 0.2, 0.8, "time-fixed"),
         ],
         discrepancies=[
             {"at": "Abstract", "printed": "9 of 20", "recorded": "8/20", "why": "Table 2 adds up"}
+            | {"bears_on": ["complete_remission"]},
+            {"at": "Figure 9", "printed": "40 months", "recorded": "4", "why": "the axis says so"},
         ],
     )
     doe["citation"]["title"] = EVIL
@@ -219,12 +228,16 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     def section(self, name: str) -> str:
-        """The words from a question to the next one."""
-        start = self.raw.index(f'<article id="{name}"')
+        """The words of a question."""
+        return self.part(name, "article")
+
+    def part(self, name: str, tag: str = "section") -> str:
+        """The words of a part of the page."""
+        start = self.raw.index(f'<{tag} id="{name}"')
         part = Page.__new__(Page)
         HTMLParser.__init__(part)
         part.elements, part.words = [], []
-        part.feed(self.raw[start : self.raw.index("</article>", start)])
+        part.feed(self.raw[start : self.raw.index(f"</{tag}>", start)])
         return " ".join(" ".join(part.words).replace("\u00a0", " ").split())
 
 
@@ -292,9 +305,19 @@ def test_figures_have_descriptions_and_files(page: Page, page_file: Path) -> Non
         assert f"cr/{name}.svg" in files
 
 
-def test_the_width_of_answers_is_told_first(page: Page) -> None:
-    start = page.text.index("All of this rests on three papers, so the answers are wide.")
+def test_the_page_counts_papers_and_patients_that_carry_answers(
+    page: Page, write_page: Callable[..., Report]
+) -> None:
+    start = page.text.index("Every answer rests on three papers, 70 patients in all")
     assert start < page.text.index("Medians with 95 % intervals")
+    assert "What three papers on CAR-T therapy say" in page.text
+    text = Page(write_page(SEVERE).page).text
+    assert "What two papers on CAR-T therapy say" in text
+    assert (
+        "Three papers were read. Every answer rests on two of them (Doe 2020, Roe 2021), "
+        "40 patients in all, so the answers are wide. Poe 2022 enters no pooled number." in text
+    )
+    assert "not found by a systematic search" in text
 
 
 def test_same_seed_same_page(write_page: Callable[..., Report], tmp_path: Path) -> None:
@@ -307,6 +330,20 @@ def test_same_seed_same_page(write_page: Callable[..., Report], tmp_path: Path) 
 # --- answers ------------------------------------------------------------------------------------
 
 
+def _error(draws: Any, quantile: float) -> float:
+    import arviz as az
+
+    method = {"method": "median"} if quantile == 0.5 else {"method": "quantile", "prob": quantile}
+    return float(az.mcse(np.asarray(draws), **method))
+
+
+def _rounded(draws: Any, quantile: float) -> str:
+    """A quantile of ratios with two digits, or one where its Monte Carlo error asks for it."""
+    value = float(np.quantile(draws, quantile))
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return f"{value:#.{1 if _error(draws, quantile) > unit else 2}g}".rstrip(".")
+
+
 def test_rate_of_100_patients_is_that_of_the_draws(page: Page, fits: dict[str, Any]) -> None:
     # population average and next study, integrated here over a grid of normal quantiles
     posterior = fits["severe"]["posterior"]
@@ -315,27 +352,136 @@ def test_rate_of_100_patients_is_that_of_the_draws(page: Page, fits: dict[str, A
 
     z = norm.ppf((np.arange(2000) + 0.5) / 2000)
     average = (1 / (1 + np.exp(-(mu + tau * z)))).mean(axis=1)
-    lower, median, upper = (round(100 * q) for q in np.quantile(average, [0.025, 0.5, 0.975]))
+    average = average.reshape(posterior["mu"].shape)
+    lower, median, upper = (
+        round(100 * np.quantile(average, q), -1 if _error(average, q) > 0.01 else None)
+        for q in (0.025, 0.5, 0.975)
+    )
+    lower, median, upper = (f"{value:.0f}" for value in (lower, median, upper))
     text = page.section("severe")
     assert (
-        f"Of 100 patients in an average study population, {median} have severe cytokine release "
-        f"syndrome (95 % interval {lower} to {upper})." in text
+        f"Population average over studies like these: of 100 patients {median} have severe "
+        f"cytokine release syndrome (95 % interval {lower} to {upper})." in text
     )
     assert "Two studies answer this, with 40 patients." in text
+    assert "Doe 2020, 20 of the 40 patients: Half were children." in text
     assert "mostly the prior" in text
+    assert "with the numbers of patients of the real ones" in text
+    assert "this can hardly fail" in text
+    assert (
+        "In two single-arm trials (Doe 2020, Roe 2021), 7 of 40 patients had severe cytokine "
+        "release syndrome; over studies like these the population average is estimated at "
+        f"{median} of 100 (95 % interval {lower} to {upper}). To quote" in text
+    )
 
 
 def test_transplant_has_two_readings_side_by_side(page: Page, fits: dict[str, Any]) -> None:
     text = page.section("os")
     tree = fits["os"]
-    for group, name in (("naive", "Naive"), ("posterior", "Bias-adjusted")):
-        lower, median, upper = np.exp(np.quantile(tree[group]["mu"], [0.025, 0.5, 0.975]))
-        ends = f"95 % interval {words.ratio(lower)} to {words.ratio(upper)}"
-        assert f"{name} {words.ratio(median)} {ends}" in text
-    assert "Hazard of death with allogeneic transplant after CAR-T" in text
+    for group, name in (("naive", "naive"), ("posterior", "immortal-time-adjusted")):
+        ratios = np.exp(tree[group]["mu"].to_numpy())
+        lower, median, upper = (_rounded(ratios, q) for q in (0.025, 0.5, 0.975))
+        assert f"Median study, {name} {median} 95 % interval {lower} to {upper}" in text
+    assert "Hazard ratio of death, patients transplanted against those not transplanted" in text
+    assert "Printed ratios pooled with the priors; immortal time ignored." in text
+    assert "Printed: Doe 2020 0.4 (0.2 to 0.8); Roe 2021 0.5 (0.25 to 1)." in text
     assert "(immortal time)" in text
     assert "not handled (time-fixed)" in text
     assert "HR 0.4 (0.2 to 0.8)" in text
+    assert "with the standard errors of the real ones" in text
+    assert "how many were transplanted is not stated for all" in text  # Roe does not say
+    assert "20 7 13 not stated for both not stated" in text
+    assert "bias-adjusted" not in page.text.lower()
+
+
+def test_other_values_of_the_bias_and_the_prior_that_taking_it_off_leaves(
+    page: Page, page_file: Path, fits: dict[str, Any]
+) -> None:
+    frame = pd.read_csv(page_file.parent / "os" / "biases.csv")
+    mu = fits["os"]["naive"]["mu"].to_numpy()
+    assert frame["bias"].tolist() == [0.0, -0.25, -0.45, -0.68]
+    for row in frame.itertuples():
+        expected = np.exp(np.quantile(mu, [0.025, 0.5, 0.975]) - row.bias)
+        np.testing.assert_allclose([row.lower, row.median, row.upper], expected, rtol=1e-5)
+        assert row.p_below_one == pytest.approx((mu < row.bias).mean())
+    text = page.section("os")
+    crossing = np.quantile(mu, 0.5)
+    assert f"the median reaches 1 where b is {words.decimals(crossing)}." in text
+    # Normal(0, 1.5) less Normal(-0.45, 0.25)
+    assert "μ − b Normal(0.45, 1.521)" in text
+    assert "a ratio of 0.080 to 31 in the median study" in text
+    assert "is centred on 1.6, that of the naive one on 1.0" in text
+    assert "it leans against patients transplanted" in text
+
+
+def test_an_answer_of_one_study_looks_so(
+    write_page: Callable[..., Report], fits: dict[str, Any]
+) -> None:
+    spec = TRANSPLANT.model_copy(update={"id": "alone", "include": {"study": ("doe2020",)}})
+    result = write_page(spec)
+    page = Page(result.page)
+    text = page.section("alone")
+    ratios = np.exp(fits["alone"]["posterior"]["theta"].to_numpy()[..., 0])
+    lower, median, upper = (_rounded(ratios, q) for q in (0.025, 0.5, 0.975))
+    printed = text.index("Doe 2020 as printed 0.4 95 % interval 0.2 to 0.8")
+    own = text.index(f"Doe 2020, immortal-time-adjusted {median} 95 % interval {lower} to {upper}")
+    assert printed < own < text.index("Median study, naive")
+    assert "What one paper on CAR-T therapy says" in page.text
+    assert (
+        "One study alone. Its own ratio, nothing pooled; Doe 2020, 20 patients (7 transplanted, "
+        "13 not transplanted)" in page.text
+    )
+    assert [item["class"] for item in page.all("li") if item.get("class")][-1] == "answered alone"
+    assert "One study answers this, Doe 2020 alone, with 20 patients: 7 transplanted" in text
+    assert "In one single-arm trial (Doe 2020; 20 patients, 7 transplanted, 13 not" in text
+    assert "is not randomised" in text
+
+
+def test_bundled_answers_say_who_was_compared() -> None:
+    studies = load_studies()
+    names = ["cr_rate", "hsct_benefit_os", "hsct_relapse"]
+    bases = {}
+    for question in ask([load_model(name) for name in names], studies):
+        assert question.evidence is not None
+        bases[question.spec.name] = basis_of(question.evidence, question.spec, studies)
+    assert bases["cr_rate"].words() == "two studies, 67 patients"
+    assert patients_of(bases.values()) == 67
+    both = bases["hsct_benefit_os"]
+    assert [(group.patients, group.exposed) for group in both.groups] == [(25, 10), (39, 17)]
+    assert both.words() == "two studies, 64 patients (27 transplanted, 37 not transplanted)"
+    assert both.setting() == "two retrospective cohorts from China"
+    alone = compared_table(bases["hsct_relapse"], "relapse")
+    assert alone is not None
+    assert alone.rows[0].cells[1:5] == ("25", "10", "15", "3 of 10 v 14 of 15")
+    (caution,) = [
+        group.finding.caution for group in bases["cr_rate"].groups if group.study.id == "li2020"
+    ]
+    assert caution is not None
+    assert caution.startswith("30 of its 39 patients had below 5 % marrow blasts")
+
+
+def test_questions_of_a_folder_stand_in_their_order(tmp_path: Path) -> None:
+    for name, order in (("a", ""), ("b", "[report]\norder = 2\n"), ("c", "[report]\norder = 1\n")):
+        (tmp_path / f"{name}.toml").write_text(
+            f'schema = 1\nid = "{name}"\noutcome = "relapse"\n{order}'
+            '[model]\nlikelihood = "binomial"\n'
+        )
+    faults: list[Fault] = []
+    assert [spec.name for spec in read_specs(None, tmp_path, faults)] == ["c", "b", "a"]
+    assert [spec.name for spec in read_specs(["a", "c"], tmp_path, faults)] == ["a", "c"]
+    shipped = [spec.name for spec in read_specs(None, None, faults)]
+    assert shipped == [
+        "cr_rate", "severe_crs", "hsct_benefit_efs", "hsct_benefit_os", "hsct_relapse",
+        "retreatment_cr",
+    ]  # fmt: skip
+    assert faults == []
+
+
+def test_share_of_prior_is_a_ratio_of_interval_widths() -> None:
+    draws = np.linspace(0.0, 1.0, 1001)
+    assert share_of_prior(draws, 2.0 * draws) == pytest.approx(0.5)
+    stated = parse_prior("Normal(0, 1)")
+    assert share_of_prior(draws, stated) == pytest.approx(0.95 / (2 * 1.959964), rel=1e-6)
 
 
 def test_contrast_is_the_headline_with_its_cautions(page: Page, page_file: Path) -> None:
@@ -344,7 +490,7 @@ def test_contrast_is_the_headline_with_its_cautions(page: Page, page_file: Path)
     row = frame[frame["measure"] == "risk difference"].iloc[0]
     points = round(100 * row["median"])
     assert points > 0
-    assert f"Of 100 patients, {points} more reach complete remission where the scFv origin" in text
+    assert f"of 100 patients, {points} more reach complete remission where the scFv origin" in text
     assert f"The probability that humanized is better is {row['p_better']:.2f}." in text
     assert "scFv origin: humanized" in text  # each level has its own estimands
     assert "the rest is ecological" in text
@@ -361,11 +507,10 @@ def test_sections_hold_evidence_model_and_checks(page: Page) -> None:
         "μ Normal(0, 1.5)",
         "HalfNormal(1)",
         "Where these papers contradict themselves",
-        "9 of 20 8/20 Table 2 adds up",
         "Left out: one finding of complete remission",
         "Its patients were selected: one finding",
         "by chance",
-        "severe cytokine release syndrome (2) and overall survival (2)",
+        "severe cytokine release syndrome (2), overall survival (2) and transplant after CAR-T (1)",
         "I²",
         "None of the",
         "Did the computation work? Passed.",
@@ -373,6 +518,17 @@ def test_sections_hold_evidence_model_and_checks(page: Page) -> None:
     ):
         assert part in text, part
     assert "admit =" not in text  # words for those who write questions
+
+
+def test_glossary_holds_what_the_page_uses(page: Page) -> None:
+    glossary = page.text[page.text.rindex("Glossary") :]
+    assert "scFv the part of a CAR" in glossary
+    assert "τ how much studies truly differ" in glossary
+    assert "hCART19s" not in glossary
+    assert terms_of("LFSx, hcart19s and Cohorts") == [
+        ("cohort", "patients whom several papers may share: each of them counts once"),
+        ("hCART19s", "the humanized CD19 CAR-T cells of Chen 2021"),
+    ]
 
 
 # --- no answer ----------------------------------------------------------------------------------
@@ -391,7 +547,7 @@ def test_unanswerable_question_says_why_and_pools_nothing(
     assert "One murine finding is reported and left out (Poe 2022, picked: 1/3)" in text
     assert "6/10 60 (26 to 88) humanized Passes the rules, but no arm that does is murine." in text
     assert "1/3 33 (0.8 to 91) murine Its patients were selected: by chance." in text
-    for word in ("P(", "95 % interval", "better is", "average study population"):
+    for word in ("P(", "95 % interval", "better is", "Population average"):
         assert word not in text
     assert not (result.page.parent / "no_murine" / "fit.nc").exists()
     account = pd.read_csv(result.page.parent / "no_murine" / "account.csv")
@@ -438,8 +594,8 @@ def test_bundled_retreatment_rows_are_all_shown_with_why_they_are_not_comparable
     assert shown == [
         ("13/19", "68 (43 to 87)", "human (counted as humanized)", "murine"),
         ("1/3", "33 (0.8 to 91)", "murine", "murine"),
-        ("3/7", "43 (9.9 to 82)", "humanized", "humanized"),
-        ("5/5", "100 (48 to 100)", "murine (inferred)", "unreported"),
+        ("3/7", "43 (10 to 82)", "humanized", "humanized"),
+        ("5/5", "100 (48 to 100)", "murine (inferred)", "not stated"),
     ]
     why = [row[headings[-1]] for row in rows]
     assert "no arm that does is murine" in why[0]
@@ -485,6 +641,80 @@ def test_second_report_and_shared_patients_in_words() -> None:
     assert which == "evaluable; infused comes first"
 
 
+def test_contradictions_stand_where_they_bear_on_the_answer(page: Page) -> None:
+    assert "9 of 20 8/20 Table 2 adds up" in page.section("cr")
+    assert "9 of 20" not in page.section("severe")
+    papers = page.part("papers")
+    for words_ in ("9 of 20", "40 months 4 the axis says so"):
+        assert words_ in papers
+        assert page.text.count(words_) == 1 + page.section("cr").count(words_)
+
+
+def test_papers_have_a_baseline_table(page: Page) -> None:
+    papers = page.part("papers")
+    assert "Patients and products, as the study files record them" in papers
+    assert "Roe 2021 a 20 B-ALL not stated not stated first CD19 humanized not stated" in papers
+    # chosen patients stand among every arm only
+    main = papers[: papers.index("Every arm of the study files")]
+    assert "again" in main
+    assert "picked" not in main
+    assert "picked" in papers
+
+
+def test_bundled_papers_in_words() -> None:
+    studies = load_studies()
+    about = papers_of(studies)
+    rows = [[str(cell) for cell in row.cells] for row in about.baseline.rows]
+    assert [(row[2], row[5], row[8]) for row in rows] == [
+        ("19", "10 of 19 (53 %)", "human"),
+        ("28", "not stated", "humanized"),
+        ("7", "not stated", "humanized"),
+        ("39", "not stated", "not stated"),
+        ("5", "not stated", "murine (inferred)"),
+    ]
+    assert rows[2][6] == "re-treatment after a humanized product; reason: relapse"
+    assert len(about.arms.rows) == sum(len(study.arms) for study in studies)
+    misprints = [[str(cell) for cell in row.cells] for row in about.misprints.rows]
+    assert len(misprints) == len(studies.warnings)
+    first = misprints[0]
+    assert first[:2] == ["Chen 2021", "MRD-negative remission, hCART19s, first infusion, evaluable"]
+    assert first[2] == "74.7% is printed, but 20/27 is 74.07%"
+    assert "findings[" not in str(misprints)
+    assert [how_to_find(study) for study in studies][:3] == ["", "", ""]
+    assert "registration ChiCTR2000032211; centres Shanghai" in how_to_find(studies["scmc2023"])
+
+
+def test_runs_that_failed_are_told() -> None:
+    first = {"method": "nuts", "settings": "target acceptance 0.95", "draws": 4000}
+    runs = [first | {"failure": "3 divergent transitions"}, first | {"failure": "", "draws": 8000}]
+    fit = xr.DataTree()
+    fit.attrs["attempts"] = json.dumps(runs)
+    assert attempts_words(fit) == (
+        "Before the run shown, which passed, one run did not pass "
+        "(NUTS, target acceptance 0.95: 3 divergent transitions)."
+    )
+    assert [row.cells[-2:] for row in attempts_table(fit).rows] == [
+        ("4 000", "3 divergent transitions"),
+        ("8 000", "passed"),
+    ]
+    fit.attrs["attempts"] = json.dumps(runs[1:])
+    assert attempts_words(fit) == ""
+    assert attempts_words(xr.DataTree()) == ""
+
+
+def test_cells_carry_their_heading_for_narrow_screens(page: Page) -> None:
+    cells = page.all("td")
+    tables = [each for each in cells if each.get("role") == "cell"]
+    assert len(tables) > 100
+    assert all(each["data-label"] for each in tables)
+
+
+def test_every_figure_can_be_enlarged(page: Page) -> None:
+    boxes = {each["id"] for each in page.all("input")}
+    assert boxes == {each["for"] for each in page.all("label")}
+    assert len(boxes) == len(page.all("img"))
+
+
 def test_moderator_that_does_not_vary_is_a_reason(folder: Path) -> None:
     spec = ModelSpec(
         id="one", outcome="complete_remission", likelihood="binomial", moderators=["target"]
@@ -506,7 +736,7 @@ def test_failed_fit_has_a_banner_and_no_answer(
     text = page.section("severe")
     assert "This result must not be used." in text
     assert "7 divergent transitions" in text
-    assert "average study population" not in text
+    assert "Population average over" not in text
     assert "No answer: the computation failed its check." in page.text
     assert "must not be used" not in page.section("os")
 
@@ -693,7 +923,8 @@ def test_link_that_leads_nowhere_is_told_at_once(tmp_path: Path) -> None:
 _WITHOUT_PRIVILEGES = """
 import sys
 from pathlib import Path
-from metacart.errors import InputError
+from metacart.errors import Fault, InputError
+from metacart.report.basis import basis_of, compared_table, patients_of
 from metacart.report.files import check_out, staged
 out = Path(sys.argv[1])
 try:
@@ -808,8 +1039,20 @@ def test_progress_is_quiet_unless_asked_for(
         (words.percent(0.0001), "<0.1"),
         (words.percent(1.0), "100"),
         (words.ratio(0.0396), "0.040"),
-        (words.ratio(1.412), "1.41"),
-        (words.ratio(1234.5), "1 234"),
+        (words.ratio(1.412), "1.4"),
+        (words.ratio(0.998), "0.998"),
+        (words.ratio(0.998, 0.004), "1.0"),
+        (words.ratio(0.0996), "0.10"),
+        (words.ratio(0.815, 0.02), "0.8"),
+        (words.ratio(1234.5), "1 200"),
+        (words.percent(0.683, 0.004), "68"),
+        (words.percent(0.683, 0.013), "70"),
+        (words.probability(0.914, 0.02), "0.9"),
+        (words.places_of(["CN", "US", "CN", "XX"]), "China, the United States and XX"),
+        (
+            words.designs_of(["a non-randomised phase 2", "randomised"]),
+            "one trial and one randomised trial",
+        ),
         (words.decimals(-0.449), "−0.45"),
         (words.decimals(-0.001), "0.00"),
         (words.probability(0.9999), ">0.99"),
