@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metacart.report.tables import Column, Table, table_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from metacart.records.spec import ModelSpec
     from metacart.records.study import Study
     from metacart.records.vocabulary import Outcome
+    from metacart.report.basis import Basis
 
 __all__ = [
     "account_tables",
@@ -30,6 +32,8 @@ __all__ = [
     "vocabulary_tables",
 ]
 
+# more findings are not named beside the numbers of a fit
+_LISTED = 6
 # the first of these that a paper gives is the number of patients of an arm
 _COUNTED = ("infused", "enrolled", "evaluable")
 
@@ -135,17 +139,17 @@ def show_fit(
     from metacart.report.answer import answer, question_of
     from metacart.report.basis import basis_of
     from metacart.report.words import outcome_of
-    from metacart.results.summary import summarize
+    from metacart.results.summary import summary_with_errors
 
     spec = spec_of(fit)
     outcome = outcome_of(spec.outcome, studies.vocabulary)
     title, asked = question_of(spec.title, spec.question, outcome)
     basis = basis_of(evidence_of(fit), spec, studies)
-    found = answer(fit, summarize(fit), contrasts or {}, outcome, basis)
+    found = answer(fit, summary_with_errors(fit), contrasts or {}, outcome, basis)
     show_words(title)
     show_words(asked)
     say("")
-    for name, text in _facts(fit, studies):
+    for name, text in _facts(fit, studies, basis):
         show_words(text, lead=f"{name:<10}")
     say("")
     if fit.attrs["converged"]:
@@ -166,29 +170,21 @@ def show_fit(
     show_list("Before you use this:", [*found.cautions, *_numeric(fit), *spec.notes])
 
 
-def _facts(fit: xr.DataTree, studies: Studies) -> Iterator[tuple[str, str]]:
+def _facts(fit: xr.DataTree, studies: Studies, basis: Basis) -> Iterator[tuple[str, str]]:
     from metacart.evidence.selection import account
-    from metacart.inference.records import evidence_of, spec_of
-    from metacart.report.account_tables import exclusion_table
+    from metacart.inference.records import spec_of
+    from metacart.report.account_tables import left_out
     from metacart.report.model_words import priors_of
     from metacart.report.questions import Question
-    from metacart.report.words import outcome_of
 
-    spec, evidence = spec_of(fit), evidence_of(fit)
-    counted = f", {int(evidence['total'].sum())} patients" if "total" in evidence else ""
-    number = int(evidence["study"].nunique())
-    yield (
-        "evidence",
-        f"{count_of(number, 'study')}, {count_of(len(evidence), 'finding')}{counted}",
-    )
-    question = Question(spec, account(studies, spec), evidence)
-    left = len(exclusion_table(question, studies).rows)
-    title = outcome_of(spec.outcome, studies.vocabulary).title
-    yield (
-        "left out",
-        f"{count_of(left, 'finding')} of {title}"
-        + ("; `metacart account SPEC` says why" if left else ""),
-    )
+    question = Question(spec_of(fit), account(studies, spec_of(fit)))
+    used = question.account[question.account["used"]]
+    findings = [f"{row['label']} {row['value']}" for row in used.to_dict("records")]
+    listed = f": {'; '.join(findings)}" if len(findings) <= _LISTED else ""
+    yield "evidence", basis.words() + listed
+    left = left_out(question, studies)
+    why = "; `metacart account SPEC` says why" if left.count else ""
+    yield "left out", left.caption.partition(": ")[2] + why
     yield "priors", ", ".join(f"{name} ~ {prior}" for name, prior in priors_of(fit).items())
     sizes = fit["posterior"].sizes
     yield "seed", f"{fit.attrs['seed']}, {sizes['chain']} chains of {sizes['draw']} draws"
@@ -212,9 +208,9 @@ def fit_tables(fit: xr.DataTree) -> Iterator[Table | None]:
     from metacart.report.check_tables import heterogeneity_table
     from metacart.report.result_tables import estimand_table, level_table, threshold_table
     from metacart.results.heterogeneity import heterogeneity
-    from metacart.results.summary import summarize
+    from metacart.results.summary import summary_with_errors
 
-    summary = summarize(fit)
+    summary = summary_with_errors(fit)
     yield estimand_table(fit, summary)
     yield threshold_table(fit, summary)
     yield level_table(fit)
@@ -289,9 +285,9 @@ def level_rows(fit: xr.DataTree, moderator: str, *first: str) -> Table:
 
 
 def account_tables(spec: ModelSpec, studies: Studies) -> Iterator[Table]:
-    """Yield the findings that a question takes, and those of its outcome that it leaves out."""
+    """Yield the findings that a question takes, and by reason those of its outcome left out."""
     from metacart.evidence.selection import account
-    from metacart.report.account_tables import exclusion_table
+    from metacart.report.account_tables import left_out
     from metacart.report.questions import Question
 
     question = Question(spec, account(studies, spec))
@@ -309,13 +305,8 @@ def account_tables(spec: ModelSpec, studies: Studies) -> Iterator[Table]:
             for row in used
         ],
     )
-    left = exclusion_table(question, studies)
-    kept = [at for at, column in enumerate(left.columns) if column.heading != "Patients, time"]
-    yield table_of(
-        left.caption,
-        [left.columns[at] for at in kept],
-        [tuple(row.cells[at] for at in kept) for row in left.rows],
-    )
+    for table in left_out(question, studies).tables:
+        yield replace(table, caption=f"Left out. {table.caption}")
 
 
 def surprises(fit: xr.DataTree) -> Iterator[str]:

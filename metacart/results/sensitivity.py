@@ -11,7 +11,7 @@ from metacart.inference.records import evidence_of, spec_of
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
-from metacart.results.summary import estimand_draws, summarize, views_of
+from metacart.results.summary import estimand_draws, summary_with_errors, views_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +42,10 @@ def prior_sensitivity(
     Returns
     -------
     DataFrame
-        Columns ``prior`` (of tau), ``declared`` (True for the fit itself), and ``estimand``,
-        ``median``, ``lower``, ``upper`` and ``mcse`` as ``summarize`` has them, missing where a
-        refit must not be used. A fit without study effects has its own rows only.
+        Columns ``estimand``, ``median``, ``lower``, ``upper`` and ``mcse`` as ``summarize`` has
+        them (missing where a refit must not be used), ``mcse_lower`` and ``mcse_upper`` (of the
+        limits), ``prior`` (of tau) and ``declared`` (True for the fit itself). A fit without
+        study effects has its own rows only.
 
     Notes
     -----
@@ -76,10 +77,10 @@ def prior_sensitivity(
         )
         rows = _estimands(again, at).assign(prior=_words(prior), declared=False)
         if not again.attrs["converged"]:
-            rows[["median", "lower", "upper", "mcse"]] = float("nan")
+            rows[rows.columns.drop(["estimand", "prior", "declared"])] = float("nan")
         tables.append(rows)
     table = pd.concat(tables, ignore_index=True)
-    return table[["prior", "declared", "estimand", "median", "lower", "upper", "mcse"]]
+    return table.drop(columns="at")
 
 
 def _prior_of_tau(fit: xr.DataTree) -> Prior | None:
@@ -105,7 +106,7 @@ def _words(prior: Prior | None) -> str:
 
 
 def _estimands(fit: xr.DataTree, at: Mapping[str, Any] | None) -> pd.DataFrame:
-    table = summarize(fit, at=at)
+    table = summary_with_errors(fit, at=at)
     names = [
         f"{name} ({words})" if words else name
         for group, words in views_of(fit).items()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["estimand_draws", "summarize", "views_of"]
+__all__ = ["estimand_draws", "summarize", "summary_with_errors", "views_of"]
 
 Array = NDArray[np.float64]
 
@@ -62,8 +62,7 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     -------
     DataFrame
         Columns ``estimand``, ``at``, ``median``, ``lower``, ``upper`` (the 95 % equal-tailed
-        interval), ``mcse`` (Monte Carlo standard error of the median, or of a probability),
-        ``mcse_lower`` and ``mcse_upper`` (of the limits).
+        interval) and ``mcse`` (Monte Carlo standard error of the median, or of a probability).
         Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
         then P(beyond threshold), a probability in the column ``median``, for each threshold of
         the spec; then ``tau`` and ``beta`` on the model scale. The words ``naive`` and
@@ -85,6 +84,15 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     --------
     >>> import metacart as mc
     >>> mc.summarize(mc.fit("cr_rate"))  # doctest: +SKIP
+    """
+    table = summary_with_errors(fit, at=at)
+    return table[["estimand", "at", "median", "lower", "upper", "mcse"]]
+
+
+def summary_with_errors(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return ``summarize``'s table with the Monte Carlo errors of the two limits.
+
+    They are the columns ``mcse_lower`` and ``mcse_upper``: a page prints no digit beyond them.
     """
     import pandas as pd
 
