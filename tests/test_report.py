@@ -37,6 +37,7 @@ from metacart.report.build import Report, report
 from metacart.report.check_tables import attempts_table, attempts_words
 from metacart.report.files import check_out, staged
 from metacart.report.glossary import terms_of
+from metacart.report.paper_tables import how_to_find, papers_of
 from metacart.report.questions import ask, read_specs
 from metacart.report.rules import reader_rule
 from metacart.results.numbers import share_of_prior
@@ -452,7 +453,8 @@ def test_bundled_answers_say_who_was_compared() -> None:
     assert both.setting() == "two retrospective cohorts from China"
     alone = compared_table(bases["hsct_relapse"], "relapse")
     assert alone is not None
-    assert alone.rows[0].cells[1:5] == ("25", "10", "15", "3 of 10 v 14 of 15")
+    assert alone.rows[0].cells[1] == "CART+HSCT against CART2 and CART1 together"
+    assert alone.rows[0].cells[2:6] == ("25", "10", "15", "3 of 10 v 14 of 15")
     (caution,) = [
         group.finding.caution for group in bases["cr_rate"].groups if group.study.id == "li2020"
     ]
@@ -553,7 +555,7 @@ def test_unanswerable_question_says_why_and_pools_nothing(
     account = pd.read_csv(result.page.parent / "no_murine" / "account.csv")
     assert account["used"].sum() == 1
     reasons = pd.read_csv(result.page.parent / "no_murine" / "reasons.csv")
-    assert "murine" in reasons["found"].iloc[0]
+    assert "humanized" in reasons["found"].iloc[0]
     assert "words of the program" not in text
 
 

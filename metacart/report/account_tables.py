@@ -69,7 +69,10 @@ def _left_out(question: Question, studies: Studies) -> dict[str, list[tuple[str,
     groups: dict[str, list[tuple[str, ...]]] = {}
     for row in left.to_dict("records"):
         arm = _arm_of(studies, row)
-        reason, detail = reader_rule(str(row["rule"]), studies[str(row["study"])], arm)
+        study = studies[str(row["study"])]
+        reason, detail = reader_rule(str(row["rule"]), study, arm)
+        compared = study.findings[int(row["finding"])].comparison
+        detail = "; ".join(part for part in (detail, compared) if part)
         cells = (row["label"], arm.label or arm.id, when_cell(row), row["value"], detail, row["at"])
         groups.setdefault(reason, []).append(cells)
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
@@ -181,7 +184,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
             str(each.row["value"]),
             rate,
             *each.levels(spec).values(),
-            prior or "",
+            level_cell(prior) if prior else "",
             Markup("{}<small>{}</small>").format(_why(each, asked, spec), each.finding.at),
         )
         body.append(Row(cells, "" if each.row["used"] else "weak"))
@@ -195,7 +198,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
             Column("Rate, % (exact 95 %)", "number"),
             *(Column(capital(column_words(name))) for name in spec.moderators),
             Column(capital(column_words("prior_scfv"))),
-            Column("Why it answers nothing here, and place in the paper", "text"),
+            Column("Why it answers nothing here, and place in the paper", "prose"),
         ],
         body,
     )

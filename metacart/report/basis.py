@@ -210,6 +210,7 @@ def compared_table(basis: Basis, event: str) -> Table | None:
         body.append(
             (
                 study_cell(group.study),
+                group.finding.comparison or f"{with_} against {without}",
                 _stated(group.patients),
                 _stated(group.exposed),
                 _stated(unexposed),
@@ -221,6 +222,7 @@ def compared_table(basis: Basis, event: str) -> Table | None:
         f"Who was compared, and for how long; events: {event}",
         [
             Column("Study"),
+            Column("Compared", "text"),
             Column("Patients", "number"),
             Column(capital(with_), "number"),
             Column(capital(without), "number"),
