@@ -716,3 +716,44 @@ def test_references_to_other_studies(study_data: Make) -> None:
             "try: load the folder that holds it too"
         ),
     ]
+
+
+def test_contradiction_bears_on_what_there_is(study_data: Make) -> None:
+    entry = {"at": "Table 1", "printed": "9", "recorded": "8", "why": "a slip"}
+    known = [entry | {"bears_on": ["severe_crs", "hsct", "scfv"]}, entry]
+    assert study_gates(Study.from_mapping(study_data(discrepancies=known))) == []
+    wrong = [entry, entry | {"bears_on": ["severe_crs", "sever_crs"]}]
+    (fault,) = study_gates(Study.from_mapping(study_data(discrepancies=wrong)))
+    assert str(fault) == (
+        "discrepancies[1].bears_on[1]: 'sever_crs' is not known; "
+        "allowed: an outcome, an exposure or a column of arms; try: did you mean 'severe_crs'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (3, "high", "'high' is text, but 3 in 'doe2020/car' is a number"),
+        (True, 1, "1 is a number, but true in 'doe2020/car' is true or false"),
+        (3, 3.5, None),
+        ("high", "low", None),
+    ],
+)
+def test_an_attribute_is_of_one_kind(
+    first: object, second: object, message: str | None, study_data: Make
+) -> None:
+    studies = [
+        make(study_data, "doe2020", arms=({"attributes": {"dose": first}},)),
+        make(
+            study_data,
+            "roe2021",
+            arms=({}, {"id": "b", "attributes": {"dose": second, "other": first}}),
+        ),
+    ]
+    expected = (
+        f"b.toml: arms[1].attributes.dose: {message}; "
+        "allowed: one kind of value for an attribute of all studies; "
+        "try: write both the same way, or give one of them another name"
+    )
+    found = [str(f) for f in library_gates(studies, files=["a.toml", "b.toml"])]
+    assert found == ([expected] if message else [])

@@ -11,6 +11,7 @@ from metacart.evidence.columns import RESERVED
 from metacart.evidence.figures import count_faults, figure_faults, percentage_faults
 from metacart.evidence.parts import Parts
 from metacart.records.paper import Spread
+from metacart.records.spec import FILTERS
 from metacart.records.study import Count, Finding, Patients, Study, grade_bands
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES, POPULATIONS, Outcome
 
@@ -127,6 +128,20 @@ def _words(parts: Parts) -> Iterator[Fault]:
         )
 
 
+def _discrepancies(parts: Parts) -> Iterator[Fault]:
+    attributes = [name for arm in parts.arms.values() for name in arm.attributes]
+    allowed = list(dict.fromkeys((*parts.vocabulary, *EXPOSURES, *FILTERS, *attributes)))
+    for number, discrepancy in enumerate(parts.discrepancies):
+        for place, word in enumerate(discrepancy.bears_on):
+            if word not in allowed:
+                yield Fault(
+                    f"discrepancies[{number}].bears_on[{place}]",
+                    f"'{word}' is not known",
+                    "an outcome, an exposure or a column of arms",
+                    nearest(word, allowed),
+                )
+
+
 def _findings(numbers: Sequence[int]) -> str:
     shown = ", ".join(f"findings[{number}]" for number in numbers[:5])
     return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
@@ -230,6 +245,7 @@ _GATES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _conduct,
     _arms,
     _words,
+    _discrepancies,
     _counts,
     _grades,
     graded_counts,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metacart.records.paper import Conduct
-from metacart.records.study import Arm, Finding, Study
+from metacart.records.study import Arm, Discrepancy, Finding, Study
 from metacart.records.vocabulary import Outcome
 
 __all__ = ["Parts"]
@@ -19,6 +19,7 @@ class Parts:
     arms: Mapping[int, Arm]
     findings: Mapping[int, Finding]
     conduct: Conduct
+    discrepancies: tuple[Discrepancy, ...]
     arm_ids: tuple[str, ...]
     vocabulary: Mapping[str, Outcome]
 
@@ -29,6 +30,7 @@ class Parts:
             dict(enumerate(study.arms)),
             dict(enumerate(study.findings)),
             study.conduct,
+            study.discrepancies,
             tuple(arm.id for arm in study.arms),
             vocabulary,
         )

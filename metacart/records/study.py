@@ -67,8 +67,8 @@ class Arm(Record):
     """A treated group.
 
     `target` is ``CD19``, ``CD22`` or ``dual``, the targets as one word; a file says ``mixed``
-    where not all patients had the same. `scfv_certainty` is ``stated`` unless a file says
-    otherwise, and nothing where no scFv is reported.
+    where some patients had one target and some another. `scfv_certainty` is ``stated`` unless a
+    file says otherwise, and nothing where no scFv is reported.
     """
 
     id: Id
@@ -313,12 +313,17 @@ def _grade_faults(grades: dict[str, int]) -> list[Fault]:
 
 
 class Discrepancy(Record):
-    """Where a paper contradicts itself: what it prints, what the file records, and why."""
+    """Where a paper contradicts itself: what it prints, what the file records, and why.
+
+    `bears_on` names the outcomes, exposures or columns whose answers it touches; without it the
+    contradiction concerns the paper, not an answer.
+    """
 
     at: Text
     printed: Text
     recorded: Text
     why: Text
+    bears_on: Words = ()
 
 
 class Study(RootRecord):

@@ -24,8 +24,15 @@ __all__ = [
     "recorded_level",
     "spread_words",
     "study_cell",
+    "study_link",
     "when_cell",
 ]
+
+
+_REGISTERS = (
+    (r"NCT\d{8}", "https://clinicaltrials.gov/study/"),
+    (r"ChiCTR\d{10}", "https://trialsearch.who.int/Trial2.aspx?TrialID="),
+)
 
 
 def links_of(citation: Citation) -> list[tuple[str, str]]:
@@ -38,8 +45,8 @@ def links_of(citation: Citation) -> list[tuple[str, str]]:
     if citation.pmcid:
         links.append((citation.pmcid, f"https://pmc.ncbi.nlm.nih.gov/articles/{citation.pmcid}/"))
     for name in citation.registrations:
-        known = re.fullmatch(r"NCT\d{8}", name)
-        links.append((name, f"https://clinicaltrials.gov/study/{name}" if known else ""))
+        address = next((at + name for form, at in _REGISTERS if re.fullmatch(form, name)), "")
+        links.append((name, address))
     if citation.abstract_number:
         links.append((f"abstract {citation.abstract_number}", ""))
     return links
@@ -51,9 +58,14 @@ def _link(text: str, address: str) -> Markup:
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, text)
 
 
+def study_link(study: Study) -> Markup:
+    """Return a study, linked to its place among the papers."""
+    return Markup('<a class="paper" href="#paper-{}">{}</a>').format(study.id, study.label)
+
+
 def study_cell(study: Study) -> Markup:
     """Return a study with its first identifier, linked to its place among the papers."""
-    cell = Markup('<a class="paper" href="#paper-{}">{}</a>').format(study.id, study.label)
+    cell = study_link(study)
     links = links_of(study.citation)
     if links:
         cell += Markup('<small class="source">{}</small>').format(_link(*links[0]))
@@ -71,7 +83,7 @@ def when_cell(row: dict[Any, Any]) -> str:
 
 def level_cell(value: Any) -> str:
     """Return a level of the evidence in words."""
-    if value is None or value != value:
+    if value is None or value != value or value == "unreported":
         return "not stated"
     return level_word(value)
 
@@ -110,4 +122,4 @@ def spread_words(spread: Spread | None) -> str:
     text = f"median {spread.median:,g}{unit}"
     if spread.lower is not None and spread.upper is not None:
         text += f" ({_SPREADS[spread.interval]} {spread.lower:,g} to {spread.upper:,g})"
-    return text.replace(",", " ")
+    return text.replace(",", "\u00a0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -127,19 +127,35 @@ def _rules(account: pd.DataFrame) -> dict[tuple[str, int], str]:
     }
 
 
-def discrepancy_tables(shown: Iterable[Study]) -> list[Table]:
-    """Return where each paper contradicts itself, and what was recorded."""
+def discrepancy_tables(shown: Iterable[Study], about: Collection[str] | None = None) -> list[Table]:
+    """Return where each paper contradicts itself, and what was recorded.
+
+    Parameters
+    ----------
+    shown : iterable of Study
+        The papers.
+    about : collection of str, optional
+        Outcomes, exposures and columns: only what bears on one of these; everything by default.
+    """
+    chosen = {
+        study.label: [
+            each
+            for each in study.discrepancies
+            if about is None or not set(about).isdisjoint(each.bears_on)
+        ]
+        for study in shown
+    }
     return [
         table_of(
-            study.label,
+            label,
             [
                 Column("Place in the paper", "text"),
                 Column("Printed", "text"),
                 Column("Recorded", "text"),
-                Column("Why", "text"),
+                Column("Why", "prose"),
             ],
-            [(each.at, each.printed, each.recorded, each.why) for each in study.discrepancies],
+            [(each.at, each.printed, each.recorded, each.why) for each in found],
         )
-        for study in shown
-        if study.discrepancies
+        for label, found in chosen.items()
+        if found
     ]

@@ -13,6 +13,7 @@ from metacart.evidence.collection import Studies
 from metacart.report.basis import patients_of
 from metacart.report.cells import links_of
 from metacart.report.glossary import terms_of
+from metacart.report.paper_tables import how_to_find, papers_of
 from metacart.report.section import Section
 from metacart.report.words import capital, count_of, number_word
 from metacart.text import printable
@@ -94,6 +95,12 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
         seed=seed,
         command=command,
         links_of=links_of,
+        about=papers_of(studies),
+        how_to_find=how_to_find,
+        sharing={
+            cohort: [study.label for study in studies if study.cohort == cohort]
+            for cohort in {study.cohort for study in studies}
+        },
         number_word=number_word,
         count_of=count_of,
     )

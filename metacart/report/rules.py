@@ -106,7 +106,8 @@ def _filtered(name: str, level: str | None, wanted: list[str], arm: Arm) -> str:
         return f"{capital(_GIVEN[arm.infusion])}; {about} {asks}"
     if name == "target":
         asks = join(("two targets" if each == "dual" else f"{each} alone" for each in wanted), "or")
-        return f"Aimed at {join(arm.targets)}; {about} {asks}"
+        given = join(arm.targets, "or" if level == "mixed" else "and")
+        return f"Aimed at {given}; {about} {asks}"
     given = "not stated" if level is None else level_word(level)
     asks = join((level_word(each) for each in wanted), "or")
     return f"{capital(column_words(name))}: {given}; {about} {asks}"

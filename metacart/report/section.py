@@ -32,7 +32,7 @@ from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
-from metacart.results.summary import summarize
+from metacart.results.summary import summary_with_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,8 +142,20 @@ def _common(question: Question, studies: Studies) -> dict[str, Any]:
         "notes": spec.notes,
         "left": accounts.left_out(question, studies),
         "others": accounts.other_findings(question, studies),
-        "discrepancies": tuple(discrepancy_tables(shown)),
+        "discrepancies": tuple(discrepancy_tables(shown, _touching(question, studies))),
     }
+
+
+def _touching(question: Question, studies: Studies) -> set[str]:
+    """Return the outcome, exposure and columns on which an answer rests."""
+    spec = question.spec
+    names = (
+        spec.outcome,
+        outcome_of(spec.outcome, studies.vocabulary).graded_by,
+        spec.exposure,
+        *spec.moderators,
+    )
+    return {name for name in names if name}
 
 
 def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
@@ -188,7 +200,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         for name, level, reference in question.spec.contrasts
     }
     estimates, spread = study_estimates(fit), heterogeneity(fit)
-    summary, checks, sampled = summarize(fit), predictive_checks(fit), diagnostics(fit)
+    summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
     frames = {
         "evidence": question.evidence,
         "account": question.account,

@@ -11,10 +11,10 @@ __all__ = ["Column", "Row", "Table", "table_of"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and whether its cells are short words, running text or numbers."""
+    """A heading, and whether its cells are short words, names, sentences or numbers."""
 
     heading: str
-    kind: Literal["word", "text", "number"] = "word"
+    kind: Literal["word", "text", "prose", "number"] = "word"
 
 
 @dataclass(frozen=True, slots=True)
