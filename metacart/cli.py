@@ -113,10 +113,9 @@ def studies(context: typer.Context, studies: Folders = None) -> int:
 
 @studies_app.command(epilog="Example: metacart studies check my_folder/doe2024.toml")
 def check(
+    # as text: an empty path would become that of this folder
     paths: Annotated[
-        list[Path] | None,
-        # what cannot be read is a fault among the others
-        typer.Argument(metavar="PATH…", help="Study files, or folders.", readable=False),
+        list[str] | None, typer.Argument(metavar="PATH…", help="Study files, or folders.")
     ] = None,
 ) -> int:
     """List every fault of study files."""
@@ -336,8 +335,8 @@ def _collect[T](faults: list[Fault], action: Callable[[], T]) -> T | None:
         return None
 
 
-def _folders(studies: Sequence[str] | None) -> list[Path]:
-    return [mc.BUNDLED if folder == _BUNDLED else Path(folder) for folder in studies or ()]
+def _folders(studies: Sequence[str] | None) -> list[str | Path]:
+    return [mc.BUNDLED if folder == _BUNDLED else folder for folder in studies or ()]
 
 
 def _check_out(out: Path, formats: Sequence[str]) -> None:

@@ -125,6 +125,40 @@ def test_malformed_toml(write: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "year = 2022\nyear = 2023\n",
+            "2: no TOML: a duplicate key: year; allowed: each key once; try: delete one of the two",
+        ),
+        ("count = { events = 1, events = 2 }\n", "1: no TOML: a duplicate key: events; "),
+        ("[arms]\n[arms]\n", "2: no TOML: a duplicate table: [arms]; allowed: each table once; "),
+        (
+            "a = 1\nyear = = 2022\n",
+            (
+                "2: no TOML: invalid value at column 8 of 'year = = 2022'; "
+                "allowed: TOML: see https://toml.io; try: one ="
+            ),
+        ),
+        ("scfv = murine\n", "of 'scfv = murine'; allowed: TOML: see https://toml.io; try: text"),
+        ("scfv = “murine”\n", 'try: straight quotes: "…"'),
+        ("estimate = 0,25\n", "try: a decimal point: 0.25"),
+        ("estimate = −0.25\n", "try: an ordinary minus: -"),
+        ("events: 13\n", "try: = in place of the colon"),
+        ("[arms\n", "try: close the bracket"),
+        ("a = { b = 1 c = 2 }\n", "try: a comma between the entries, and { … } on one line"),
+        ("a = [1 2]\n", "try: a comma between the entries, and ] at the end"),
+    ],
+)
+def test_what_toml_cannot_read_is_shown_with_what_to_write(
+    text: str, fault: str, write: Write
+) -> None:
+    write(text)
+    (found,) = shown("doe2020.toml")
+    assert fault in found
+
+
 def test_malformed_at_the_end(write: Write) -> None:
     write("schema = 1\nlist = [\n")
     (fault,) = check_studies("doe2020.toml")
@@ -185,9 +219,47 @@ def test_unreadable(write: Write, study_data: Make, monkeypatch: pytest.MonkeyPa
 
     path = write(study_data())
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert shown(path) == [
-        "doe2020.toml: cannot be read: Permission denied; " + READABLE
-    ]
+    assert shown(path) == ["doe2020.toml: cannot be read: Permission denied; " + READABLE]
+
+
+def test_an_unreadable_folder_is_not_an_empty_one(
+    write: Write, study_data: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    path = write(study_data(), "secret/doe2020.toml")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refuse)
+        assert shown("secret") == [f"secret: cannot be read: Permission denied; {READABLE}"]
+        with pytest.raises(InputError, match=r"^secret: cannot be read"):
+            list_models("secret")
+    # a folder that can be listed but not entered
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert shown(path) == [f"secret/doe2020.toml: cannot be read: Permission denied; {READABLE}"]
+    with pytest.raises(InputError, match=r"^secret/doe2020\.toml: cannot be read"):
+        load_model(path)
+
+
+def test_what_is_no_path() -> None:
+    a_path = "allowed: a path as text or as a Path"
+    for given, message in (
+        (["x", "y"], f"['x', 'y'] is no path; {a_path}; try: one after the other: load_studies("),
+        (3, f"3 is no path; {a_path}"),
+        (None, f"nothing stands here; {a_path}; try: load_studies() reads the bundled studies"),
+        ("", f"''; {a_path}; try: '.' is this folder"),
+        (" ", f"' '; {a_path}; try: '.' is this folder"),
+    ):
+        assert shown(given)[0].startswith(f"studies: {message}")  # type: ignore[arg-type]
+        with pytest.raises(InputError) as error:
+            load_studies(given)  # type: ignore[arg-type]
+        assert str(error.value).startswith(f"studies: {message}")
+    for given in (None, 3, ""):
+        with pytest.raises(InputError, match=r"^model: .* or a ModelSpec; try: one of cr_rate, "):
+            load_model(given)  # type: ignore[arg-type]
+        if given is not None:
+            with pytest.raises(InputError, match=r"^models: .*; allowed: a path"):
+                list_models(given)  # type: ignore[arg-type]
 
 
 def test_missing(write: Write, study_data: Make, tmp_path: Path) -> None:
@@ -262,7 +334,9 @@ def test_a_folder_twice_is_once(write: Write, study_data: Make) -> None:
 @pytest.mark.parametrize(
     ("version", "words"), [(2, "2"), ("1", "'1'"), (True, "true"), (1.0, "1.0")]
 )
-def test_unknown_schema_version(version: object, words: str, write: Write, study_data: Make) -> None:
+def test_unknown_schema_version(
+    version: object, words: str, write: Write, study_data: Make
+) -> None:
     # what another version means by its keys is not for this one to judge
     write(study_data() | {"schema": version, "new_key": 1})
     assert shown("doe2020.toml") == [

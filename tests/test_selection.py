@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -616,13 +617,14 @@ def test_levels_are_recoded_for_the_question(study: Callable[..., Study]) -> Non
 
 
 def test_true_and_one_are_two_levels(study: Callable[..., Study]) -> None:
-    studies = [
-        study(arms=({"attributes": {"own": value}},), id=f"doe{number}")
-        for number, value in enumerate([True, 1], start=2001)
-    ]
-    assert tabulate(studies, cr(include={"own": [1]}))["study"].tolist() == ["doe2002"]
-    table = tabulate(studies, cr(recode={"own": {"yes": [True]}}))
-    assert table["own"].tolist() == ["yes", 1]
+    true, one = (study(arms=({"attributes": {"own": value}},)) for value in (True, 1))
+    assert len(tabulate([one], cr(include={"own": [1]}))) == 1
+    with pytest.raises(InputError, match="no finding answers"):
+        tabulate([true], cr(include={"own": [1]}))
+    recode = {"own": {"yes": [True]}}
+    assert tabulate([true], cr(recode=recode))["own"].tolist() == ["yes"]
+    with pytest.raises(InputError, match=r"recode\.own\.yes: true is not known; allowed: 1"):
+        tabulate([one], cr(recode=recode))
 
 
 # ---- what a question cannot ask
@@ -669,7 +671,7 @@ VALUES = "try: did you mean '{}'?"
         ),
         (
             {"include": {"same_product": [1]}},
-            "include.same_product: 1 is not known; allowed: True, False",
+            "include.same_product: 1 is not known; allowed: true, false",
             "",
         ),
         (
@@ -742,6 +744,80 @@ def test_nothing_answers(study: Callable[..., Study]) -> None:
         "try: account(studies, spec) names the rule for each"
     )
     assert len(account(studies, spec)) == 4
+
+
+def test_nothing_answers_a_filter_on_what_nothing_is(study: Callable[..., Study]) -> None:
+    studies = [
+        study(arms=({"scfv": "human", "attributes": {"centre": "A"}},), id=name)
+        for name in ("doe2020", "roe2021")
+    ]
+    include = {
+        "study": ["doe202", "roe202"],
+        "arm": ["doe2020/cars"],
+        "disease": ["T-ALL"],
+        "grading": ["Lee"],
+        "centre": ["B"],
+        "same_product": [True],
+        "scfv": ["humanized"],
+    }
+    recode = {"scfv": {"humanized": ["human"]}}
+    with pytest.raises(InputError) as error:
+        tabulate(studies, cr(include=include, recode=recode))
+    first, *others = map(str, error.value.faults)
+    assert first.startswith("evidence of analysis: no finding answers the question; ")
+    assert others == [
+        (
+            "include.study: 'doe202' stands in none of these studies; "
+            "allowed: doe2020, roe2021; try: did you mean 'doe2020'?"
+        ),
+        (
+            "include.study: 'roe202' stands in none of these studies; "
+            "allowed: doe2020, roe2021; try: did you mean 'roe2021'?"
+        ),
+        (
+            "include.arm: 'doe2020/cars' stands in none of these studies; "
+            "allowed: car, doe2020/car, roe2021/car; try: did you mean 'doe2020/car'?"
+        ),
+        (
+            "include.disease: 'T-ALL' stands in none of these studies; "
+            "allowed: B-ALL; try: did you mean 'B-ALL'?"
+        ),
+        (
+            "include.grading: 'Lee' stands in none of these studies; "
+            "allowed: nothing: they do not say"
+        ),
+        "include.centre: 'B' stands in none of these studies; allowed: A",
+        (
+            "include.same_product: true stands in none of these studies; "
+            "allowed: nothing: they do not say"
+        ),
+    ]
+    assert all(fault.unanswerable for fault in error.value.faults)
+
+
+def test_a_question_by_name_and_studies_that_are_none(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
+    studies = load_studies()
+    assert tabulate(studies, "cr_rate").equals(tabulate(studies, load_model("cr_rate")))
+    file = tmp_path / "own.toml"
+    file.write_text('outcome = "complete_remission"\n[model]\nlikelihood = "binomial"\n')
+    assert account(studies, file).equals(account(studies, load_model(file)))
+    # one study is a sequence of one
+    assert tabulate(study(count(13, 20)), cr())["events"].tolist() == [13]
+    for verb in (tabulate, account):
+        for given, message in (
+            ("folder", "'folder' is no Study; {}; try: load_studies('folder')"),
+            ([Path("a"), "b"], "a is no Study, 'b' is no Study; {}; try: load_studies('a', 'b')"),
+            ([study(), 3], "3 is no Study; {}"),
+            (None, "None is no Study; {}"),
+        ):
+            with pytest.raises(InputError) as error:
+                verb(given, "cr_rate")  # type: ignore[operator]
+            allowed = "allowed: the result of load_studies, or studies made in Python"
+            assert str(error.value) == f"studies: {message.format(allowed)}"
+        with pytest.raises(InputError, match=r"'cr_rat' is not known; .* did you mean 'cr_rate'"):
+            verb(studies, "cr_rat")  # type: ignore[operator]
 
 
 def test_no_studies_at_all() -> None:
@@ -913,6 +989,18 @@ def test_ratios_of_the_four_papers(
     table = tabulate(four, load_model(model))
     found = table[["study", "ratio", "lower", "upper"]].itertuples(index=False, name=None)
     assert set(found) == rows
+
+
+def test_an_arm_of_two_targets_is_mixed(four: Studies) -> None:
+    # Li: 25 had CD19 alone and 14 CD19 with CD22; which the transplanted had is not stated
+    arms = {arm.id: arm.target for arm in four["li2020"].arms}
+    assert arms == {"all": "mixed", "cd19": "CD19", "cd19_cd22": "dual", "hsct": "mixed"}
+    for model in ("cr_rate", "severe_crs"):
+        table = tabulate(four, model).set_index("study")
+        assert table.loc["li2020", ["arm", "target"]].tolist() == ["all", "mixed"]
+        # an scFv that is not reported is neither stated nor inferred
+        assert table.loc["li2020", "scfv"] == "unreported"
+        assert table["scfv_certainty"].isna().to_dict() == {"chen2021": False, "li2020": True}
 
 
 def test_retreatment_has_no_murine_arm_and_says_why(four: Studies) -> None:

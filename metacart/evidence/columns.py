@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from metacart.errors import Fault, nearest
+from metacart.errors import Fault, nearest, shown
 from metacart.evidence.collection import Studies
 from metacart.records.paper import Citation
 from metacart.records.spec import FILTERS, ModelSpec
@@ -18,6 +18,7 @@ __all__ = [
     "RATIO_COLUMNS",
     "RESERVED",
     "Level",
+    "absent_levels",
     "known_levels",
     "levels_of",
     "matches",
@@ -139,9 +140,31 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
             for level in old:
                 if matches(level, seen):
                     yield Fault(
-                        f"recode.{name}.{new}", f"{level!r} stands twice", "each level once"
+                        f"recode.{name}.{new}", f"{shown(level)} stands twice", "each level once"
                     )
             seen += old
+
+
+def absent_levels(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
+    """Yield what the filters of a question want and no arm of these studies is."""
+    present = _present(studies)
+    arms = tuple(f"{study.id}/{arm.id}" for study in studies for arm in study.arms)
+    for name, wanted in spec.include.items():
+        levels: list[Level] = [*present.get(name, ()), *(arms if name == "arm" else ())]
+        levels += [
+            new
+            for new, old in spec.recode.get(name, {}).items()
+            if new not in levels and any(matches(level, old) for level in levels)
+        ]
+        for level in wanted:
+            if not matches(level, levels):
+                yield Fault(
+                    f"include.{name}",
+                    f"{shown(level)} stands in none of these studies",
+                    ", ".join(str(each) for each in levels) or "nothing: they do not say",
+                    nearest(level, levels),
+                    unanswerable=True,
+                )
 
 
 def _unknown(place: str, word: str, allowed: Iterable[str]) -> Iterator[Fault]:
@@ -155,8 +178,10 @@ def _unknown_levels(
 ) -> Iterator[Fault]:
     for level in levels:
         if known and not matches(level, known):
-            words = ", ".join(str(each) for each in known)
-            yield Fault(place, f"{level!r} is not known", words, nearest(level, known))
+            words = ", ".join(
+                str(each).lower() if isinstance(each, bool) else str(each) for each in known
+            )
+            yield Fault(place, f"{shown(level)} is not known", words, nearest(level, known))
 
 
 def _present(studies: Studies) -> Mapping[str, tuple[Level, ...]]:
@@ -164,8 +189,10 @@ def _present(studies: Studies) -> Mapping[str, tuple[Level, ...]]:
     # true and 1 are one key of a dict
     present: dict[str, dict[tuple[bool, Level], None]] = {name: {} for name in FILTERS}
     for study in studies:
-        for arm in study.arms:
-            for name, level in levels_of(study, arm, None).items():
+        rows: list[tuple[Arm, str | None]] = [(arm, None) for arm in study.arms]
+        rows += [(study.arm(finding.arm), finding.grading) for finding in study.findings]
+        for arm, grading in rows:
+            for name, level in levels_of(study, arm, grading).items():
                 seen = present.setdefault(name, {})
                 if level is not None:
                     seen[isinstance(level, bool), level] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from metacart.evidence.source import (
     as_path,
     entries_of,
     missing,
+    readable,
     shown_path,
 )
 from metacart.evidence.vocabulary_file import VOCABULARY_NAME, VocabularyFile, merged_vocabulary
@@ -116,7 +116,12 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
     InputError
         With every fault of the file, or with the nearest name for one that is not known.
     """
-    path = as_path(model, name="model", attempt=f"one of {', '.join(list_models(folder))}")
+    path = as_path(
+        model,
+        name="model",
+        allowed="the name of a model, the path of a .toml file, or a ModelSpec",
+        attempt=f"one of {', '.join(list_models(folder))}",
+    )
     if path.suffix != ".toml" and path.name == str(model):
         names = list_models(folder)
         if path.name not in names:
@@ -199,10 +204,10 @@ def _files_at(path: Path) -> list[Path]:
                 Fault("", f"only {VOCABULARY_NAME}", "one file a paper", path=shown_path(path))
             )
         return files
-    if path.suffix != ".toml" and os.path.isfile(path):  # noqa: PTH113 - never raises
+    if path.is_file() and path.suffix != ".toml":
         raise InputError(Fault("", "not a .toml file", "a study as TOML", path=shown_path(path)))
     own = path.parent / VOCABULARY_NAME
-    return [path, own] if os.path.isfile(own) else [path]  # noqa: PTH113
+    return [path, own] if own.is_file() else [path]
 
 
 def _expanded(paths: Iterable[PathLike]) -> tuple[list[Path], list[Path], list[Fault]]:
@@ -212,7 +217,9 @@ def _expanded(paths: Iterable[PathLike]) -> tuple[list[Path], list[Path], list[F
     faults: list[Fault] = []
     for given in paths:
         try:
-            files = _files_at(_study_path(given))
+            path = _study_path(given)
+            with readable(path):
+                files = _files_at(path)
         except InputError as error:
             faults += error.faults
             continue

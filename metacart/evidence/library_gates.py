@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from metacart.errors import Fault, nearest
+from metacart.errors import Fault, nearest, shown
 from metacart.records.paper import Period
 from metacart.records.study import Study
 
@@ -25,11 +25,12 @@ def library_gates(studies: Sequence[Study], *, files: Sequence[str] = ()) -> lis
     Returns
     -------
     list of Fault
-        Errors for identifiers that two studies share and for arms that do not exist; warnings for
-        cohorts that may share patients and for studies that are named but not loaded.
+        Errors for identifiers that two studies share, for arms that do not exist and for
+        attributes of two kinds; warnings for cohorts that may share patients and for studies that
+        are named but not loaded.
     """
     faults: list[Fault] = []
-    for gate in (_duplicate_identifiers, _overlaps, _references):
+    for gate in (_duplicate_identifiers, _overlaps, _references, _attributes):
         for number, fault in gate(studies):
             where = files[number] if files else None
             place = fault.place if files else f"{studies[number].id}: {fault.place}"
@@ -149,6 +150,34 @@ def _references(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
                             nearest(there, arms),
                         ),
                     )
+
+
+def _attributes(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Hold an attribute against its first value: one column of the evidence has one kind."""
+    first: dict[str, tuple[str, str, str]] = {}
+    for number, study in enumerate(studies):
+        for index, arm in enumerate(study.arms):
+            for name, value in arm.attributes.items():
+                kind = _kind(value)
+                earlier, there, where = first.setdefault(
+                    name, (kind, shown(value), f"{study.id}/{arm.id}")
+                )
+                if kind != earlier:
+                    yield (
+                        number,
+                        Fault(
+                            f"arms[{index}].attributes.{name}",
+                            f"{shown(value)} is {kind}, but {there} in '{where}' is {earlier}",
+                            "one kind of value for an attribute of all studies",
+                            "write both the same way, or give one of them another name",
+                        ),
+                    )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "text" if isinstance(value, str) else "a number"
 
 
 def _not_loaded(place: str, name: str, ids: Iterable[str]) -> Fault:

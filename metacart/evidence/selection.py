@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, shown
 from metacart.evidence.choice import Candidate, choose
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import (
     COUNT_COLUMNS,
     PLACE_COLUMNS,
     RATIO_COLUMNS,
+    absent_levels,
     spec_faults,
 )
 from metacart.evidence.gates import study_gates
+from metacart.evidence.library import spec_of
 from metacart.evidence.library_gates import library_gates
 from metacart.evidence.origin import in_file
+from metacart.evidence.source import PathLike
 from metacart.records.spec import FILTERS, ModelSpec
 from metacart.records.study import Finding, Study, Survival, SurvivalPoint, grade_bands
 
@@ -28,15 +32,15 @@ if TYPE_CHECKING:
 __all__ = ["account", "tabulate"]
 
 
-def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
+def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFrame:
     """Return the evidence of a question: one row a finding used.
 
     Parameters
     ----------
     studies : Studies
         The result of `load_studies`, or any sequence of studies.
-    spec : ModelSpec
-        The question; `outcome` is needed here.
+    spec : ModelSpec or str or path
+        The question: a record, the name of a shipped one, or a file. `outcome` is needed here.
 
     Returns
     -------
@@ -64,10 +68,13 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
     """
     import pandas as pd
 
-    chosen = _chosen(studies, spec)
+    spec = spec_of(spec)
+    collection = _collection(studies)
+    chosen = _chosen(collection, spec)
     used = [each for each in chosen if not each.step]
     if not used:
-        raise InputError(in_file(spec, [_empty(spec, chosen)]))
+        faults = [_empty(spec, chosen), *absent_levels(collection, spec)]
+        raise InputError(in_file(spec, faults))
     attributes = {name for each in used for name in each.arm.attributes}
     # a moderator that only arms left out have is a column without values, not a missing one
     attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
@@ -77,15 +84,15 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
     return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
 
 
-def account(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
+def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFrame:
     """Return every finding of the studies: used or not, and by which rule.
 
     Parameters
     ----------
     studies : Studies
         The result of `load_studies`, or any sequence of studies.
-    spec : ModelSpec
-        The question.
+    spec : ModelSpec or str or path
+        The question: a record, the name of a shipped one, or a file.
 
     Returns
     -------
@@ -116,22 +123,37 @@ def account(studies: Iterable[Study], spec: ModelSpec) -> pd.DataFrame:
             "rule": each.rule,
             "cohort": each.study.cohort,
         }
-        for each in _chosen(studies, spec)
+        for each in _chosen(_collection(studies), spec_of(spec))
     ]
     columns = "study label arm finding outcome population timepoint kind value at used rule cohort"
     return pd.DataFrame(rows, columns=pd.Index(columns.split()))
 
 
-def _chosen(studies: Iterable[Study], spec: ModelSpec) -> list[Candidate]:
-    collection = studies if isinstance(studies, Studies) else _checked(studies)
-    if faults := spec_faults(collection, spec):
+def _chosen(studies: Studies, spec: ModelSpec) -> list[Candidate]:
+    if faults := spec_faults(studies, spec):
         raise InputError(in_file(spec, faults))
-    return choose(collection, spec)
+    return choose(studies, spec)
 
 
-def _checked(studies: Iterable[Study]) -> Studies:
-    """Gate studies that were made in Python, as files are on loading."""
-    collection = Studies(studies)
+def _collection(studies: Iterable[Study]) -> Studies:
+    """Return loaded studies as they are, and gate those that were made in Python."""
+    if isinstance(studies, Studies):
+        return studies
+    alone = isinstance(studies, str | os.PathLike | Study) or not isinstance(studies, Iterable)
+    collection: list[Any] = [studies] if alone else list(studies)
+    strangers = [each for each in collection if not isinstance(each, Study)]
+    if strangers:
+        paths = all(isinstance(each, str | os.PathLike) for each in strangers)
+        raise InputError(
+            Fault(
+                "studies",
+                ", ".join(f"{shown(each)} is no Study" for each in strangers[:3]),
+                "the result of load_studies, or studies made in Python",
+                f"load_studies({', '.join(repr(str(each)) for each in strangers)})"
+                if paths
+                else "",
+            )
+        )
     faults = [
         replace(fault, place=f"{study.id}: {fault.place}")
         for study in collection

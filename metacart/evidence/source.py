@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +15,22 @@ from metacart.errors import Fault, InputError, nearest, shown
 from metacart.evidence.places import Places, location_of
 from metacart.evidence.syntax import syntax_fault
 
-__all__ = ["PathLike", "Source", "as_path", "entries_of", "missing", "shown_path"]
+__all__ = ["PathLike", "Source", "as_path", "entries_of", "missing", "readable", "shown_path"]
 
 PathLike = str | os.PathLike[str]
 
 
-def as_path(path: object, *, name: str, attempt: str = "") -> Path:
+def as_path(
+    path: object, *, name: str, allowed: str = "a path as text or as a Path", attempt: str = ""
+) -> Path:
     """Return a path; raises `InputError` for what is none and for an empty one."""
     if isinstance(path, str | os.PathLike):
         text = os.fspath(path)
         if isinstance(text, str) and text.strip():
             return Path(text)
-        raise InputError(Fault(name, f"{text!r}", "a path", attempt or "'.' is this folder"))
-    what = "nothing" if path is None else f"a {type(path).__name__}"
-    raise InputError(Fault(name, f"{what}, not a path", "a path as text or as a Path", attempt))
+        raise InputError(Fault(name, f"{text!r}", allowed, attempt or "'.' is this folder"))
+    found = "nothing stands here" if path is None else f"{shown(path)} is no path"
+    raise InputError(Fault(name, found, allowed, attempt))
 
 
 def shown_path(path: Path) -> str:
@@ -36,12 +39,27 @@ def shown_path(path: Path) -> str:
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system refuses about a path into a fault."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            Fault(
+                "",
+                f"cannot be read: {error.strerror}",
+                "a file or folder that you may read",
+                "look at its permissions and at those of the folders above it",
+                path=shown_path(path),
+            )
+        ) from None
+
+
 def entries_of(folder: Path) -> list[Path]:
     """Return what a folder holds, by name; raises `InputError` where it cannot be read."""
-    try:
+    with readable(folder):
         return sorted(folder.iterdir())
-    except OSError as error:
-        raise InputError(_unreadable(folder, error)) from None
 
 
 def missing(path: Path) -> Fault:
@@ -59,16 +77,6 @@ def missing(path: Path) -> Fault:
     )
 
 
-def _unreadable(path: Path, error: OSError) -> Fault:
-    return Fault(
-        "",
-        f"cannot be read: {error.strerror}",
-        "a file or folder that you may read",
-        "look at its permissions and at those of the folders above it",
-        path=shown_path(path),
-    )
-
-
 @dataclass(frozen=True)
 class Source:
     """A file that TOML can read."""
@@ -82,12 +90,10 @@ class Source:
     def read(cls, path: Path, *, headings: tuple[str, ...] = ()) -> Source:
         """Read one file; raises `InputError` for what is no TOML of this version."""
         name = shown_path(path)
-        try:
+        with readable(path):
             if not path.is_file():
                 raise InputError(missing(path))
             raw = path.read_bytes()
-        except OSError as error:
-            raise InputError(_unreadable(path, error)) from None
         try:
             # an editor's byte order mark is no fault of the curator's
             text = raw.decode("utf-8-sig")

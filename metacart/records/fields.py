@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -113,12 +113,9 @@ def samples(annotation: Any) -> tuple[Any, Any]:
         Where no value is known.
     """
     if fields := fields_of(annotation):
-        pairs = {
-            key: samples(field.rebuild_annotation())
-            for key, field in fields.items()
-            if field.is_required()
-        }
-        return tuple({key: pair[side] for key, pair in pairs.items()} for side in (0, 1))  # type: ignore[return-value]
+        needed = [key for key, field in fields.items() if field.is_required()]
+        first, second = _table(fields, needed, 0), _table(fields, needed or fields, 1)
+        return first, second
     shapes = [each for each in metadata_in(annotation) if isinstance(each, Shape)]
     tried = [*literals_in(annotation), *(text for shape in shapes for text in shape.examples)]
     bare = _bare(annotation)
@@ -133,6 +130,10 @@ def samples(annotation: Any) -> tuple[Any, Any]:
     if not valid:
         raise LookupError(annotation)
     return valid[0], valid[-1]
+
+
+def _table(fields: Mapping[str, FieldInfo], keys: Iterable[str], side: int) -> dict[str, Any]:
+    return {key: samples(fields[key].rebuild_annotation())[side] for key in keys}
 
 
 def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
