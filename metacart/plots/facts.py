@@ -184,7 +184,7 @@ def _text(row: dict[str, Any]) -> str:
     if row["ratio"] is not None:
         name = str(row["measure"] or "").upper()
         places = _places(row)
-        text = f"{row['ratio']:g}" if places is None else f"{row['ratio']:.{places}f}"
+        text = f"{row['ratio']:.4g}" if places is None else f"{row['ratio']:.{places}f}"
         parts = [f"{name} {text}".strip(), str(row["time_handling"] or "")]
         return ", ".join(part for part in parts if part)
     if row["estimate"] is not None and row["se"] is not None:

@@ -305,7 +305,11 @@ def _draw_pooled(page: Page, lines: Lines) -> None:
         zorder=4,
     )
     axis = page.axes["forest"]
-    middle = np.sqrt(axis.low * axis.high) if axis.log else (axis.low + axis.high) / 2
+    low, high = np.log((axis.low, axis.high)) if axis.log else (axis.low, axis.high)
+    if axis.log:
+        # clear of the line at 1, which is 0 here
+        low, high = (low, 0.0) if -low > high else (0.0, high)
+    middle = np.exp((low + high) / 2) if axis.log else (low + high) / 2
     page.draw(
         words,
         "probability",
