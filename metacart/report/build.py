@@ -105,7 +105,8 @@ def report(
     -----
     ``OUT/index.html`` needs no other file. Beside it stands a folder for each question with its
     figures (SVG, PNG), its tables (CSV) and its fit (netCDF, for ``load_fit``). A question that
-    the evidence cannot answer becomes a section that says why. The same seed gives the same page.
+    the evidence cannot answer becomes a section that says why. The same seed gives the same
+    numbers up to their Monte Carlo error.
 
     Examples
     --------

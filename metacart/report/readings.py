@@ -144,15 +144,15 @@ def _conclusion(
     people = "" if basis.patients is None else f"; {basis.patients} patients"
     if people and basis.exposed is not None and basis.patients is not None:
         people += f", {basis.exposed} {with_}, {basis.patients - basis.exposed} {without}"
-    of = "" if basis.alone else "in the median study, "
+    of = "" if basis.alone else " in the median study"
     open_ = (
-        "the interval includes 1 and the comparison is not randomised, so whether the hazard "
+        "the latter interval includes 1 and the comparison is not randomised, so whether the hazard "
         "differs stays open"
         if row["lower"] < 1.0 < row["upper"]
         else "the comparison is not randomised, so that the treatment is why does not follow"
     )
     return (
         f"In {basis.setting()} ({names}{people}), the hazard ratio of {event}, {with_} against "
-        f"{without}, was {first.value} {of}adjusted for immortal time alone (95 % interval "
-        f"{first.interval}; {beside}); {open_}."
+        f"{without},{of} was {beside}, and {first.value} ({first.interval}) with the immortal "
+        f"time that is assumed taken off, and nothing else (95 % intervals); {open_}."
     )
