@@ -7,7 +7,8 @@ found, what is allowed and what to try.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -117,6 +118,15 @@ def shown(value: object) -> str:
 
 
 _LONGEST = 60
+
+
+@contextmanager
+def collected(faults: list[Fault]) -> Iterator[None]:
+    """Add the faults of what is refused within to `faults`, and go on."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
 
 
 def nearest(word: object, allowed: Iterable[object]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.marginal import population_average
-from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.inference.records import attribute, design_of, evidence_of, group_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import code_rows
 from metacart.records.spec import ModelSpec
@@ -113,7 +113,7 @@ def _distinct(rows: Array) -> tuple[Array, Array]:
 def draws_of(fit: xr.DataTree, *, group: str = "posterior") -> Draws:
     """Return the draws of a group of a fit: ``posterior``, ``prior`` or ``naive``."""
     return make_draws(
-        fit[group].to_dataset(), spec_of(fit), scale_of(design_of(fit)), int(fit.attrs["seed"])
+        group_of(fit, group), spec_of(fit), scale_of(design_of(fit)), int(attribute(fit, "seed"))
     )
 
 

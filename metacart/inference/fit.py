@@ -5,26 +5,30 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from metacart.errors import Fault, InputError, refuse_unknown
+from metacart.errors import Fault, InputError, collected, refuse_unknown
+from metacart.evidence.collection import Studies
+from metacart.evidence.library import load_studies, spec_of
+from metacart.evidence.selection import tabulate
+from metacart.evidence.source import PathLike
+from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import GROUPS, groups_of_fit, parameters_of
 from metacart.inference.engines import METHODS, Engines
 from metacart.inference.records import identity
+from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.priors import resolve_priors
+from metacart.modelling.table import as_table
 from metacart.records.spec import ModelSpec
+from metacart.records.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-    from metacart.evidence.library import Studies
 
 __all__ = ["fit"]
 
@@ -33,7 +37,7 @@ def fit(
     spec: ModelSpec | str | os.PathLike[str],
     evidence: pd.DataFrame | None = None,
     *,
-    studies: Studies | None = None,
+    studies: Iterable[Study] | PathLike | Sequence[PathLike] | None = None,
     method: str = "nuts",
     draws: int = 4000,
     tune: int = 1000,
@@ -52,8 +56,13 @@ def fit(
         One row a finding: ``study``, the likelihood's columns (``events`` and ``total``;
         ``estimate`` and ``se``; ``ratio``, ``lower``, ``upper`` and ``level``) and the moderators.
         By default what ``tabulate`` selects from `studies`.
-    studies : Studies, optional
-        From ``load_studies``; the bundled ones by default. Not together with `evidence`.
+        A table is taken as it stands: levels are recoded as the spec says, and rows outside of
+        its ``include``, outcome or populations are refused, for no account would name them.
+        What chooses among several findings of an arm (``timepoint``, ``admit``,
+        ``reported_by``, ``exposure``) has no bearing on it.
+    studies : Studies or path or sequence of paths, optional
+        The result of ``load_studies``, or folders and files of studies; the bundled ones by
+        default. Not together with `evidence`.
     method : {"nuts", "exact", "auto"}
         NUTS through PyMC and nutpie; where its draws fail the gate twice, the exact engine takes
         over. ``"exact"``: the study effects by quadrature, the rest by importance sampling.
@@ -63,7 +72,8 @@ def fit(
     chains : int
         Number of chains; two or more for R-hat.
     seed : int, optional
-        Makes the fit reproducible; a random one is drawn and recorded by default.
+        Makes the fit reproducible: 0 to 4294967295 (32 bits); a random one is drawn and recorded
+        by default.
     likelihoods : mapping of str to Likelihood, optional
         Instead of ``LIKELIHOODS``: ``{**LIKELIHOODS, "mine": ...}``.
     progress : bool, optional
@@ -84,7 +94,7 @@ def fit(
     Raises
     ------
     InputError
-        With every fault of spec, table and priors, before anything is sampled.
+        With every fault of options, spec, studies, table and priors, before anything is sampled.
 
     Notes
     -----
@@ -104,26 +114,33 @@ def fit(
     """
     import xarray as xr
 
-    refuse_unknown("method", method, METHODS)
-    _check_numbers(draws=draws, tune=tune, chains=chains)
-    spec = _resolve_spec(spec)
-    if evidence is None:
-        from metacart.evidence.library import load_studies
-        from metacart.evidence.selection import tabulate
-
-        evidence = tabulate(load_studies() if studies is None else studies, spec)
-    elif studies is not None:
-        raise InputError(
+    faults: list[Fault] = []
+    with collected(faults):
+        refuse_unknown("method", method, METHODS)
+    numbers: dict[str, int] = {}
+    with collected(faults):
+        numbers = run_numbers(draws=draws, tune=tune, chains=chains, seed=seed)
+    if evidence is not None and studies is not None:
+        faults.append(
             Fault("studies", "both evidence and studies", "one of them", "drop `studies`")
         )
-    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-    likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    with collected(faults):
+        spec = spec_of(spec)
+    if faults or not isinstance(spec, ModelSpec):
+        raise InputError(faults)
+    if evidence is None:
+        source = _read_studies(studies)
+        if isinstance(source, Studies):
+            faults += question_faults(spec, source, likelihoods=likelihoods)
+        if faults:
+            raise InputError(faults)
+        evidence = tabulate(source, spec)
+    evidence = as_table(spec, evidence)
     design = bind(spec, evidence, likelihoods=likelihoods)
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     priors = resolve_priors(spec, design, likelihood)
-    itself = identity(spec, evidence)
-    engines = Engines(
-        draws, tune, chains, seed, _shows_progress() if progress is None else progress
-    )
+    itself, seed = identity(spec, evidence), numbers["seed"]
+    engines = Engines(**numbers, progress=_shows_progress() if progress is None else progress)
     draw = partial(
         engines.draw,
         spec,
@@ -160,26 +177,16 @@ def fit(
     return tree
 
 
-def _resolve_spec(spec: ModelSpec | str | os.PathLike[str]) -> ModelSpec:
-    if isinstance(spec, ModelSpec):
-        return spec
-    if isinstance(spec, str | os.PathLike):
-        from metacart.evidence.library import load_model
-
-        return load_model(spec)
-    raise InputError(
-        Fault("spec", f"a {type(spec).__name__}", "a ModelSpec, the name of a model, or a path")
-    )
-
-
-def _check_numbers(**numbers: int) -> None:
-    faults = [
-        Fault(name, f"{value!r}", "a whole number of 1 or more")
-        for name, value in numbers.items()
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1
-    ]
-    if faults:
-        raise InputError(faults)
+def _read_studies(studies: Iterable[Study] | PathLike | Sequence[PathLike] | None) -> Any:
+    """Return the bundled studies for none and those at paths; other things as they are."""
+    if studies is None:
+        return load_studies()
+    given: Any = [studies] if isinstance(studies, str | os.PathLike) else studies
+    if isinstance(given, list | tuple) and all(
+        isinstance(each, str | os.PathLike) for each in given
+    ):
+        return load_studies(*given) if given else Studies([])
+    return studies
 
 
 def _shows_progress() -> bool:

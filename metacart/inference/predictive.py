@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import refuse_unknown
+from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import replicate
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
@@ -47,7 +48,7 @@ def predictive(
     Raises
     ------
     InputError
-        For an unknown group or likelihood.
+        For an unknown group or likelihood, or a seed that is none.
 
     Examples
     --------
@@ -57,5 +58,5 @@ def predictive(
     refuse_unknown("group", group, ("posterior", "prior"))
     spec = spec_of(fit)
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(run_numbers(seed=seed)["seed"])
     return replicate(spec, design_of(fit), likelihood, fit[group].to_dataset(), rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, collected, nearest
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import RESERVED, known_levels, recoded, spec_faults
 from metacart.evidence.origin import in_file
@@ -51,10 +51,8 @@ def model_faults(
     """Return what is wrong with a spec whatever the evidence."""
     faults: list[Fault] = []
     likelihood = None
-    try:
+    with collected(faults):
         likelihood = find_likelihood(spec, likelihoods=likelihoods)
-    except InputError as error:
-        faults += error.faults
     if likelihood is not None and spec.scale not in (None, *likelihood.scales):
         faults.append(
             Fault(
@@ -64,11 +62,6 @@ def model_faults(
             )
         )
     faults += _recode_faults(spec)
-    faults += [
-        Fault(f"contrasts[{number}]", f"'{level_text(level)}' against itself", "two levels")
-        for number, (_, level, reference) in enumerate(spec.contrasts)
-        if level_text(level) == level_text(reference)
-    ]
     return [*faults, *prior_faults(spec, likelihood)]
 
 
@@ -116,10 +109,8 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
                 if key not in spec.moderators
             ]
         for place, text in texts.items():
-            try:
+            with collected(faults):
                 parse_prior(text, support=supports[name], place=place)
-            except InputError as error:
-                faults += error.faults
     return faults
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, collected, nearest
 from metacart.evidence.conversions import interval_to_se, is_symmetric, midpoint
 
 if TYPE_CHECKING:
@@ -354,10 +354,9 @@ def read_transplant(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[An
                     nearest(handling, TIME_HANDLINGS),
                 )
             )
-    try:
+    columns: dict[str, NDArray[Any]] = {}
+    with collected(faults):
         columns = read_ratios(evidence)
-    except InputError as error:
-        raise InputError([*faults, *error.faults]) from None
     if faults:
         raise InputError(faults)
     handled = evidence["time_handling"].isin(["landmark", "time-dependent"]).to_numpy()

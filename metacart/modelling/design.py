@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, collected
 from metacart.evidence.origin import in_file
 from metacart.modelling.check import model_faults
 from metacart.modelling.columns import name_faults, require
@@ -72,11 +71,11 @@ def bind(
     scale = ""
     data: dict[str, Any] = {}
     moderators: tuple[Moderator, ...] = ()
-    with _collected(faults):
+    with collected(faults):
         likelihood = find_likelihood(spec, likelihoods=likelihoods)
         scale = _scale_name(spec, likelihood, evidence)
         data = likelihood.read(evidence, scale)
-    with _collected(faults):
+    with collected(faults):
         moderators = read_moderators(spec, evidence)
     if faults:
         raise InputError(in_file(spec, dict.fromkeys(faults)))
@@ -120,15 +119,6 @@ def moderators_of(design: xr.Dataset) -> tuple[Moderator, ...]:
         Moderator(name, kind, tuple(levels))
         for name, kind, levels in json.loads(design.attrs["moderators"])
     )
-
-
-@contextmanager
-def _collected(faults: list[Fault]) -> Iterator[None]:
-    """Add what is refused within to `faults`."""
-    try:
-        yield
-    except InputError as error:
-        faults += error.faults
 
 
 def _scale_name(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, nearest
+from metacart.evidence.origin import in_file
 from metacart.modelling.columns import is_missing, row_name, row_names
 from metacart.records.spec import ModelSpec
 
@@ -132,7 +133,7 @@ def read_moderators(spec: ModelSpec, evidence: pd.DataFrame) -> tuple[Moderator,
     found = tuple(moderator for moderator in moderators if moderator is not None)
     faults += _contrast_faults(spec, found)
     if faults:
-        raise InputError(faults)
+        raise InputError(in_file(spec, faults))
     return found
 
 

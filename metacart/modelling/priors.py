@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import Fault, InputError
+from metacart.evidence.origin import in_file
 from metacart.modelling.check import prior_faults
 from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood
@@ -53,7 +54,7 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     defaults = likelihood.priors.get(scale, {})
     faults = prior_faults(spec, likelihood)
     if faults:
-        raise InputError(faults)
+        raise InputError(in_file(spec, faults))
     priors: dict[str, Prior] = {}
     wanted = ["mu", *(["tau"] if spec.random_effects != "none" else [])]
     for name in wanted:
@@ -68,7 +69,7 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
             priors[name] = parse_prior(spec.priors.get(name, own.prior))
     _resolve_beta(spec, design, defaults, faults, priors)
     if faults:
-        raise InputError(faults)
+        raise InputError(in_file(spec, faults))
     return priors
 
 

@@ -157,7 +157,8 @@ def ask(specs: Iterable[ModelSpec], studies: Studies) -> list[Question]:
             except InputError as error:
                 wrong += error.faults
         faults += [
-            replace(fault, place=": ".join(part for part in (spec.name, fault.place) if part))
+            # a path names the question, too
+            replace(fault, place=f"{spec.name}: {fault.place}") if fault.path is None else fault
             for fault in wrong
         ]
     if faults:
