@@ -146,8 +146,8 @@ def _conclusion(
         people += f", {basis.exposed} {with_}, {basis.patients - basis.exposed} {without}"
     of = "" if basis.alone else " in the median study"
     open_ = (
-        "the latter interval includes 1 and the comparison is not randomised, so whether the hazard "
-        "differs stays open"
+        "the latter interval includes 1 and the comparison is not randomised, so whether the "
+        "hazard differs stays open"
         if row["lower"] < 1.0 < row["upper"]
         else "the comparison is not randomised, so that the treatment is why does not follow"
     )
