@@ -33,7 +33,7 @@ from metacart.records.vocabulary import (
 from metacart.report import DEFAULT_SEED
 from metacart.report.build import Report
 from metacart.report.tables import Column, table_of
-from metacart.report.words import percent
+from metacart.report.words import count_of
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
@@ -506,14 +506,20 @@ def test_vocabulary_shows_every_word_and_those_of_a_folder(
     assert "above 38 °C" in run("vocabulary", "--studies", "mine").out
 
 
+_NUMBERS = {count_of(n, "x").split()[0]: n for n in range(1, 13)}
+
+
 def test_account_shows_what_is_used_and_what_is_left_out(run: Callable[..., Run]) -> None:
     result = run("account", "cr_rate")
     table = mc.account(mc.load_studies(), mc.load_model("cr_rate"))
     left = table[(table["outcome"] == "complete_remission") & ~table["used"]]
     assert (result.status, result.err) == (0, "")
-    used, _, rest = result.out.partition("Left out: ")
+    used, *reasons = result.out.split("Left out. ")
     assert used.startswith("Used: 2 findings")
-    assert rest.startswith(f"{len(left)} findings of complete remission")
+    # a reason with the number of its findings is the caption of a table
+    numbers = [re.search(r": (\w+) findings?\n", reason) for reason in reasons]
+    assert sum(_NUMBERS.get(n[1], 0) or int(n[1]) for n in numbers if n) == len(left)
+    rest = "".join(reasons)
     assert "25/28" in used
     assert "25/28" not in rest
     assert rest.count("24/25 ") == 2  # a subgroup arm, and a comparison
@@ -589,7 +595,7 @@ def test_a_fit_that_did_not_converge_is_saved_and_exits_1(
     assert result.stdout.startswith("Complete remission by origin of the binder\n")
     assert "Population average" in result.stdout
     assert "No answer: the computation failed its check." in result.stdout
-    assert "Of 100 patients" not in result.stdout
+    assert "of 100 patients" not in result.stdout
     lines = result.stderr.splitlines()
     assert lines[-1].startswith("not converged, must not be used: ")
     assert "wrote new/fit.nc" in lines
@@ -630,11 +636,13 @@ def test_fit(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> Non
     summary = mc.summarize(fit).set_index("estimand")
     for name in ("median study", "population average", "next study"):
         row = summary.loc[name]
-        # per cent, as on the page
-        shown = f"{percent(row['median'])} % ({percent(row['lower'])} to {percent(row['upper'])})"
-        assert any(x.strip().startswith(name.capitalize()) and shown in x for x in lines_of(result))
-    average = percent(summary.loc["population average", "median"])
-    assert f"Of 100 patients in an average study population, {average} reach" in result.out
+        shown = rf"^ {name.capitalize()} +(\d+) % \(>?(\d+) to >?(\d+)\)"
+        found = re.search(shown, result.out, flags=re.MULTILINE)
+        assert found
+        # per cent as on the page, which shows no digit that the draws do not support
+        wanted = [100 * row[end] for end in ("median", "lower", "upper")]
+        assert [int(each) for each in found.groups()] == pytest.approx(wanted, abs=6)
+    assert re.search(r"of 100 patients \d+ reach complete remission", " ".join(result.out.split()))
 
 
 def lines_of(result: Run) -> list[str]:
@@ -646,8 +654,9 @@ def test_a_fit_says_what_it_rests_on(run: Callable[..., Run], stored: dict[str, 
     table = mc.account(mc.load_studies(), mc.load_model("by_origin.toml"))
     left = table[(table["outcome"] == "complete_remission") & ~table["used"]]
     for words in (
-        "evidence  2 studies, 2 findings, 67 patients",
-        f"left out  {len(left)} findings of complete remission; `metacart account SPEC` says why",
+        "evidence  two studies, 67 patients: Chen 2021 25/28; Li 2020 36/39",
+        f"left out  {len(left)} findings of complete remission, for ",
+        "; `metacart account SPEC` says why",
         "mu ~ Normal(0, 1.5), tau ~ HalfNormal(1)",
         "seed      1, 4 chains of",
         "mostly the prior",
@@ -689,7 +698,7 @@ def test_numeric_moderators_are_said_to_be_used_as_given(
 def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:
     result = run("forest", "by_origin.toml", "--out", "forest.svg")
     assert result.status == 0
-    row = next(line for line in result.out.splitlines() if "25/28" in line)
+    row = next(line for line in lines_of(result) if " 25/28 " in line)
     assert "89 (72 to 98)" in row  # the exact interval of Chen 2021
     assert "36/39" in result.out
     assert "next study" in result.out
@@ -761,7 +770,7 @@ def test_report(
     assert asked == {
         "specs": ["a", "c"],
         "out": Path("page"),
-        "studies": [mc.BUNDLED, Path("mine")],
+        "studies": [mc.BUNDLED, "mine"],
         "models": Path("m"),
         "seed": 5,
         "progress": None,
