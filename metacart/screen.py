@@ -12,6 +12,7 @@ import typer
 
 from metacart.errors import Fault
 from metacart.report.tables import Table
+from metacart.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,6 +111,5 @@ def _write(line: str, *, err: bool = False) -> None:
 
 def _clean(text: str) -> str:
     """Return text on one line, without what would steer a terminal or break its encoding."""
-    shown = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "replace").decode(encoding)
+    return printable(text).encode(encoding, "replace").decode(encoding)

@@ -427,6 +427,8 @@ def test_an_answer_of_one_study_looks_so(
     printed = text.index("Doe 2020 as printed 0.4 95 % interval 0.2 to 0.8")
     own = text.index(f"Doe 2020, immortal-time-adjusted {median} 95 % interval {lower} to {upper}")
     assert printed < own < text.index("Median study, naive")
+    drawn = words.ratio(float(np.exp(fits["alone"]["naive"]["theta"].median())))
+    assert f"The priors draw the printed ratio to {drawn}; then the bias b" in text
     assert "What one paper on CAR-T therapy says" in page.text
     assert (
         "One study alone. Its own ratio, nothing pooled; Doe 2020, 20 patients (7 transplanted, "
@@ -624,6 +626,11 @@ def test_what_is_left_out_is_grouped_and_has_no_word_of_the_program() -> None:
         assert sum(sizes) == left.count == len(exclusion_table(question, studies).rows)
         reasons = [table.caption for table in left.tables]
         assert len(reasons) == len(set(reasons))
+        rules = question.account.loc[~question.account["used"], ["study", "arm", "rule"]]
+        for study, arm, rule in rules.itertuples(index=False):
+            reason, _ = reader_rule(rule, studies[study], studies[study].arm(arm))
+            # a rule without words of its own would come back as it is
+            assert reason.casefold() != rule.casefold() or rule == "another outcome", rule
         for caption in reasons:
             assert "the question takes" not in caption or "ratios" in caption
             for word in ("retreatment", "dual", "admit", "'", "_"):

@@ -80,7 +80,8 @@ def report(
     specs : str or path or ModelSpec, or a sequence of these, optional
         The questions: names, files or records; by default every model of `models`.
     out : path
-        The folder of the page. Files in it that no report wrote are left alone.
+        The folder of the page. Files in it that no report wrote are left alone; the report of
+        questions that are not among `specs` is not overwritten.
     studies : Studies or path or sequence of paths, optional
         The evidence: the result of ``load_studies``, or folders and files of studies; the bundled
         ones by default.
