@@ -35,11 +35,12 @@ def syntax_fault(error: Exception, text: str) -> Fault:
     Examples
     --------
     >>> import tomllib
+    >>> text = "year = 2022\nyear = 2023"
     >>> try:
-    ...     tomllib.loads("year = 2022\nyear = 2023")
+    ...     tomllib.loads(text)
     ... except tomllib.TOMLDecodeError as error:
-    ...     print(syntax_fault(error, "year = 2022\nyear = 2023"))
-    2: no TOML: a duplicate key: year; allowed: each key once; try: delete one of the two
+    ...     print(syntax_fault(error, text).found)
+    no TOML: a duplicate key: year
     """
     reason = str(error)
     place = _PLACE.search(reason)
