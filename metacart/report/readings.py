@@ -12,7 +12,7 @@ from metacart.modelling.design import scale_of
 from metacart.records.vocabulary import Outcome
 from metacart.report.answer_parts import Answer, Reading, adjusted_words, printed_ratio
 from metacart.report.basis import Basis
-from metacart.report.words import event_of, exposed_words, limits, middle
+from metacart.report.words import event_of, exposed_words, limits, middle, ratio
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior
 from metacart.results.summary import views_of
 
@@ -75,8 +75,8 @@ def two_readings(
         for group, view in views_of(fit).items()
     )
     lead = Markup(
-        "Hazard ratio of {}, patients {} against those {}. Below 1 the {} had the lower one."
-    ).format(event, with_, without, with_)
+        "Hazard ratio of {}, patients {} against those {}. Below 1 the first had the lower hazard."
+    ).format(event, with_, without)
     alone = _own(fit, basis) if basis.alone and bias_is_prior(fit) else ()
     first, row = (alone[1], _row(fit)) if alone else (pooled[1], rows[_ADJUSTED])
     beside = f"{alone[0].value} ({alone[0].interval}) as printed" if alone else (
@@ -106,6 +106,7 @@ def _own(fit: xr.DataTree, basis: Basis) -> tuple[Reading, Reading]:
     (group,) = basis.groups
     scale, row = scale_of(design_of(fit)), _row(fit)
     value, ends = printed_ratio(group.finding)
+    drawn = ratio(float(scale.inverse(float(fit["naive"]["theta"].median()))))
     return (
         Reading(
             f"{basis.alone} as printed", value, ends,
@@ -113,9 +114,8 @@ def _own(fit: xr.DataTree, basis: Basis) -> tuple[Reading, Reading]:
         ),
         Reading(
             f"{basis.alone}, immortal-time-adjusted", middle(row, scale), limits(row, scale),
-            "the model's value of this study (the priors draw the printed ratio a little towards "
-            "1) with the bias b of immortal time taken off, as its prior guesses it; nothing else "
-            "is taken off",
+            f"the priors draw the printed ratio to {drawn}; then the bias b of immortal time is "
+            "taken off, as its prior guesses it, and nothing else",
         ),
     )  # fmt: skip
 
