@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,8 @@ from pydantic import ValidationError
 
 import metacart as mc
 from metacart import screen, shell
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, collected, nearest
+from metacart.inference.arguments import LARGEST_SEED
 from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
@@ -29,7 +29,6 @@ __all__ = ["main"]
 
 OK, NOT_CONVERGED, FAULTY, INTERRUPTED = 0, 1, 2, 130
 _BUNDLED = "bundled"
-_LARGEST_SEED = 2**32 - 1
 
 app = typer.Typer(
     name="metacart",
@@ -62,7 +61,7 @@ Models = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=_LARGEST_SEED, metavar="N", help="The same seed, the same numbers."),
+    typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="The same seed, the same numbers."),
 ]
 Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each of four chains.")]
 Quiet = Annotated[
@@ -318,21 +317,21 @@ def _read(
 ) -> tuple[mc.ModelSpec, mc.Studies]:
     """Return the question and the studies, or every fault of these and of the options."""
     faults: list[Fault] = []
+    question = collection = None
     for check_option in checks:
-        _collect(faults, check_option)
-    question = _collect(faults, lambda: mc.load_model(spec, folder=models))
-    collection = _collect(faults, lambda: mc.load_studies(*_folders(studies)))
+        with collected(faults):
+            check_option()
+    with collected(faults):
+        question = mc.load_model(spec, folder=models)
+    with collected(faults):
+        collection = mc.load_studies(*_folders(studies))
+    if question is not None and collection is not None:
+        from metacart.modelling.check import question_faults
+
+        faults += question_faults(question, collection)
     if question is None or collection is None or faults:
         raise InputError(faults)
     return question, collection
-
-
-def _collect[T](faults: list[Fault], action: Callable[[], T]) -> T | None:
-    try:
-        return action()
-    except InputError as error:
-        faults += error.faults
-        return None
 
 
 def _folders(studies: Sequence[str] | None) -> list[str | Path]:
@@ -370,7 +369,8 @@ def _check_levels(
         )
     faults: list[Fault] = []
     for place, value in (("LEVEL", level), ("REFERENCE", reference)):
-        _collect(faults, partial(moderators[moderator].code, [value], place=place))
+        with collected(faults):
+            moderators[moderator].code([value], place=place)
     if level == reference:
         faults.append(Fault("LEVEL", f"'{level}' against itself", "two different levels"))
     if faults:

@@ -7,16 +7,21 @@ found, what is allowed and what to try.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Literal
 
 __all__ = [
     "Fault",
     "InputError",
     "MetacartError",
+    "OptionError",
+    "collected",
     "did_you_mean",
+    "named_options",
     "nearest",
     "refuse_unknown",
     "shown",
@@ -118,6 +123,34 @@ def shown(value: object) -> str:
 
 
 _LONGEST = 60
+
+
+class OptionError(InputError, TypeError):
+    """An option that a verb does not have; a `TypeError`, as from any other function."""
+
+
+def named_options[**P, R](verb: Callable[P, R]) -> Callable[P, R]:
+    """Let a verb refuse an unknown option by name, with the nearest of its own."""
+
+    @wraps(verb)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        known = inspect.signature(verb).parameters
+        names = [name for name, each in known.items() if each.kind is not each.VAR_POSITIONAL]
+        faults = [
+            Fault(
+                f"{verb.__name__}({name}=…)",
+                "no such option",
+                ", ".join(names) or "no option",
+                nearest(name, names),
+            )
+            for name in kwargs
+            if name not in names
+        ]
+        if faults:
+            raise OptionError(faults)
+        return verb(*args, **kwargs)
+
+    return checked
 
 
 @contextmanager

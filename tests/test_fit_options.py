@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 import metacart as mc
+from metacart import cli
 from metacart.errors import InputError
 from metacart.inference import fit as fit_room
 from metacart.inference.arguments import LARGEST_SEED, run_numbers
@@ -170,3 +173,50 @@ def test_a_spec_is_the_same_wherever_it_stands(tmp_path: Path) -> None:
     assert spec.path == path
     assert spec == mc.ModelSpec(id="mine", likelihood="binomial")
     assert "path" not in spec.model_dump()
+
+
+@pytest.mark.parametrize("verb", ["fit", "forest", "account", "compare", "report"])
+def test_every_command_tells_all_faults_of_a_question_with_file_and_line(
+    verb: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(QUESTION)
+    options = {
+        "fit": ["--out", "fit.nc"],
+        "forest": ["--out", "f.svg"],
+        "report": ["--out", "out"],
+        "compare": ["scfv", "human", "murine"],
+    }
+    assert cli.main([verb, "mine.toml", *options.get(verb, [])]) == 2
+    places = re.findall(r"^mine\.toml:(\d+): (.+?): ", capsys.readouterr().err, re.MULTILINE)
+    assert places == [
+        ("2", "outcome"),
+        ("4", "include.infusionn"),
+        ("6", "likelihood"),
+        ("9", "priors.mu"),
+        ("7", "moderator 'scvf'"),
+    ]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.toml"]
+
+
+VERBS = [name for name in mc.__all__ if inspect.isfunction(getattr(mc, name))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_unknown_option_is_refused_by_name(verb: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        getattr(mc, verb)(zzz=1)
+    assert str(refusal.value).startswith(f"{verb}(zzz=…): no such option; allowed: ")
+    assert isinstance(refusal.value, TypeError)
+
+
+def test_the_nearest_option_is_named(engines: list[Any]) -> None:
+    message = message_of(SPEC, TABLE, studes=3, sed=1)
+    assert "fit(studes=…): no such option" in message
+    assert "did you mean 'studies'?" in message
+    assert "did you mean 'seed'?" in message
+    with pytest.raises(TypeError, match=r"load_studies\(folder=…\): no such option"):
+        mc.load_studies(folder="x")  # type: ignore[call-arg]

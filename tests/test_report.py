@@ -847,8 +847,9 @@ def test_nothing_is_left_of_a_report_that_breaks(
         ({"specs": ["cr_rate", "cr_rate"]}, "'cr_rate' stands twice"),
         ({"specs": "cr_rate", "studies": "nowhere"}, "nowhere"),
         ({"models": "nowhere"}, "nowhere"),
-        ({"seed": -1}, "a whole number of 0 or more"),
-        ({"seed": True}, "a whole number of 0 or more"),
+        ({"seed": -1}, "a whole number from 0 to 4294967295"),
+        ({"seed": True}, "a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "a whole number from 0 to 4294967295"),
     ],
 )
 def test_faults_stop_before_anything_is_fitted(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.evidence.collection import Studies
 from metacart.evidence.gates import study_gates
 from metacart.evidence.library_gates import duplicate_ids, library_gates
@@ -48,6 +48,7 @@ BUNDLED: Path = _bundled("studies")
 _MODELS: Path = _bundled("models")
 
 
+@named_options
 def load_studies(*folders: PathLike) -> Studies:
     """Read study files, check them, and return them as one immutable sequence.
 
@@ -80,6 +81,7 @@ def load_studies(*folders: PathLike) -> Studies:
     return studies
 
 
+@named_options
 def check_studies(*paths: PathLike) -> list[Fault]:
     """Return every fault and warning in study files, in the order of files and lines.
 
@@ -96,6 +98,7 @@ def check_studies(*paths: PathLike) -> list[Fault]:
     return _read_studies(paths or (BUNDLED,))[1]
 
 
+@named_options
 def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
     """Read a declared analysis.
 
@@ -154,6 +157,7 @@ def spec_of(question: ModelSpec | PathLike) -> ModelSpec:
     return question if isinstance(question, ModelSpec) else load_model(question)
 
 
+@named_options
 def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
     """Return the names of the shipped analyses, or of those in a folder.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from metacart.errors import Fault, InputError, shown
+from metacart.errors import Fault, InputError, named_options, shown
 from metacart.evidence.choice import Candidate, choose
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["account", "tabulate"]
 
 
+@named_options
 def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFrame:
     """Return the evidence of a question: one row a finding used.
 
@@ -84,6 +85,7 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
 
 
+@named_options
 def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFrame:
     """Return every finding of the studies: used or not, and by which rule.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from metacart.errors import Fault, InputError, collected, refuse_unknown
+from metacart.errors import Fault, InputError, collected, named_options, refuse_unknown
 from metacart.evidence.collection import Studies
 from metacart.evidence.library import load_studies, spec_of
 from metacart.evidence.selection import tabulate
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 
+@named_options
 def fit(
     spec: ModelSpec | str | os.PathLike[str],
     evidence: pd.DataFrame | None = None,

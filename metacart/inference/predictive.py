@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metacart.errors import refuse_unknown
+from metacart.errors import named_options, refuse_unknown
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import replicate
 from metacart.inference.records import design_of, spec_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["predictive"]
 
 
+@named_options
 def predictive(
     fit: xr.DataTree,
     *,

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, named_options
 from metacart.inference.records import ATTRIBUTES, hash_of, spec_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = ["load_fit", "save_fit"]
 _GROUPS = ("posterior", "prior", "sample_stats", "constant_data")
 
 
+@named_options
 def save_fit(fit: xr.DataTree, path: str | os.PathLike[str]) -> Path:
     """Save a fit to one netCDF file, whole or not at all.
 
@@ -98,6 +99,7 @@ def _checksums(fit: xr.DataTree) -> dict[str, dict[str, dict[str, bool]]]:
     }
 
 
+@named_options
 def load_fit(path: str | os.PathLike[str]) -> xr.DataTree:
     """Load a fit that ``save_fit`` wrote.
 

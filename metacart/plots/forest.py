@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metacart.errors import refuse_unknown
+from metacart.errors import named_options, refuse_unknown
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import reported
 from metacart.plots.files import check_file, deliver
@@ -37,6 +37,7 @@ BACKENDS = ("matplotlib", "none")
 _COLUMNS = ("study", "arm", "evidence", "estimate", "interval", "weight")
 
 
+@named_options
 def plot_forest(
     fit: xr.DataTree,
     *,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, named_options
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
@@ -40,6 +40,7 @@ _EXPLANATION = (
 )
 
 
+@named_options
 def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) -> PlotCollection:
     """Plot what the model would report in each finding's place beside what was reported.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.errors import named_options
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
@@ -69,6 +70,7 @@ class _Quantity:
         return np.asarray(np.quantile(self.draws[group], probabilities), dtype=np.float64)
 
 
+@named_options
 def plot_prior_posterior(
     fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None
 ) -> PlotCollection:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, nearest, refuse_unknown, shown
+from metacart.errors import Fault, InputError, named_options, nearest, refuse_unknown, shown
 
 __all__ = ["PRIORS", "Prior", "PriorForm", "Support", "parse_prior"]
 
@@ -254,6 +254,7 @@ _SCALING = {
 _IMPROPER = ("Flat", "HalfFlat")
 
 
+@named_options
 def parse_prior(text: object, *, support: Support = "real", place: str = "") -> Prior:
     """Read a prior as it stands in a paper.
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, collected, named_options
 from metacart.evidence.collection import Studies
 from metacart.evidence.library import BUNDLED
+from metacart.inference.arguments import LARGEST_SEED, whole_number
 from metacart.records.spec import ModelSpec
 from metacart.report import DEFAULT_SEED
 from metacart.report.files import PAGE, check_out, staged
@@ -64,6 +65,7 @@ class Report:
         return not self.failed
 
 
+@named_options
 def report(
     specs: Specs | None = None,
     *,
@@ -116,8 +118,8 @@ def report(
     """
     folder = Path(out)
     faults: list[Fault] = []
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        faults.append(Fault("seed", f"{seed!r}", "a whole number of 0 or more"))
+    with collected(faults):
+        seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
     wanted = read_specs(specs, models, faults)
     evidence = read_studies(studies, faults)
     try:

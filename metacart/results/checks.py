@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.errors import named_options
 from metacart.inference.estimands import with_estimands
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import data_of, scale_of
@@ -22,6 +23,7 @@ Array = NDArray[np.float64]
 _SURPRISING = 0.05
 
 
+@named_options
 def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     """Return how well each reported quantity was sampled.
 
@@ -83,6 +85,7 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     return result
 
 
+@named_options
 def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
     """Compare the data with replicates from new studies under the model.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import Draws, draws_of, rows_at
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import data_of, moderators_of, scale_of
@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 _PRIOR_DOMINATED = 0.5
 
 
+@named_options
 def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd.DataFrame:
     """Compare two levels of a moderator, with all else standardised over the evidence.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metacart.errors import Fault, InputError, nearest
+from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import moderators_of
 from metacart.modelling.moderators import Moderator, level_text
@@ -51,6 +51,7 @@ _PATIENTS = {
 }
 
 
+@named_options
 def forest_table(
     fit: xr.DataTree, *, subgroups: str | Literal[False] | None = None
 ) -> pd.DataFrame:

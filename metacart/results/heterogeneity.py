@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.errors import named_options
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import data_of, scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS
@@ -21,6 +22,7 @@ __all__ = ["heterogeneity", "information_of", "study_estimates"]
 Array = NDArray[np.float64]
 
 
+@named_options
 def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     """Return the spread between studies.
 
@@ -69,6 +71,7 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     return pd.DataFrame(rows)[columns]
 
 
+@named_options
 def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     """Return each finding's estimate alone and shrunken towards the others.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from metacart.errors import named_options
 from metacart.inference.fit import fit as fit_again
 from metacart.inference.records import evidence_of, spec_of
 from metacart.modelling.likelihoods import Likelihood
@@ -22,6 +23,7 @@ __all__ = ["prior_sensitivity"]
 _FACTORS = (0.5, 2.0)
 
 
+@named_options
 def prior_sensitivity(
     fit: xr.DataTree,
     *,

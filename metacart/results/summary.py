@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.errors import named_options
 from metacart.inference.estimands import draws_of, rows_at
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
@@ -47,6 +48,7 @@ def estimand_draws(
     return estimands
 
 
+@named_options
 def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Return the named estimands of a fit.
 
