@@ -18,7 +18,7 @@ from metacart.report.words import (
     probability,
     ratio,
 )
-from metacart.results.summary import summarize, views_of
+from metacart.results.summary import summary_with_errors, views_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,13 +156,34 @@ def _error(row: Mapping[Any, Any], name: str, scale: Scale) -> str:
     return f"{error:.1g}"
 
 
+def sensitivity_table(fit: xr.DataTree, frame: pd.DataFrame) -> Table | None:
+    """Return each named estimand under other priors of tau; none without study effects."""
+    if frame["declared"].all():
+        return None
+    scale = scale_of(design_of(fit))
+    names = list(dict.fromkeys(frame["estimand"]))
+    body = []
+    for prior, rows in frame.groupby("prior", sort=False):
+        of = {str(row["estimand"]): row for row in rows.to_dict("records")}
+        failed = rows["median"].isna().any()
+        cells = [estimate(of[name], scale) if not failed else "not converged" for name in names]
+        declared = bool(rows["declared"].all())
+        label = str(prior).replace("tau", "τ") + (", as declared" if declared else "")
+        body.append(Row((label, *cells), "strong" if declared else ""))
+    return table_of(
+        "Under other priors of τ: median (95 % interval)",
+        [Column("Prior"), *(Column(capital(name), "number") for name in names)],
+        body,
+    )
+
+
 def level_table(fit: xr.DataTree) -> Table | None:
     """Return the named estimands at each level of each categorical moderator."""
     scale = scale_of(design_of(fit))
     body = []
     for moderator in moderators_of(design_of(fit)):
         for level in moderator.levels:
-            table = summarize(fit, at={moderator.name: _typed(level)})
+            table = summary_with_errors(fit, at={moderator.name: _typed(level)})
             rows = {str(row["estimand"]): row for row in table.to_dict("records")}
             for view in views_of(fit).values():
                 ending = f" ({view})" if view else ""
@@ -225,7 +246,7 @@ def bias_words(frame: pd.DataFrame) -> str:
 def contrast_table(frame: pd.DataFrame) -> Table:
     """Return a contrast: each measure, the probability of better, and its caution."""
     level, reference = (level_word(frame.attrs[name]) for name in ("level", "reference"))
-    body = []
+    body, doubted = [], frame.attrs["mostly_prior"]
     for row in frame.to_dict("records"):
         measure = str(row["measure"])
         forms: dict[str, Any] = {"risk difference": _points, "difference": decimals}
@@ -236,7 +257,7 @@ def contrast_table(frame: pd.DataFrame) -> Table:
                 measure,
                 f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
                 probability(row["p_better"]),
-                "mostly the prior" if row["posterior_to_prior_sd"] > 0.5 else "",
+                "mostly the prior" if f"{row['estimand']}: {measure}" in doubted else "",
             )
         )
     return table_of(

@@ -32,6 +32,7 @@ from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
+from metacart.results.sensitivity import prior_sensitivity
 from metacart.results.summary import summary_with_errors
 
 if TYPE_CHECKING:
@@ -212,6 +213,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         "diagnostics": sampled,
         **{f"contrast-{name}": frame for name, frame in contrasts.items()},
     }
+    others = prior_sensitivity(fit)
+    frames["prior-sensitivity"] = others
     biases = None
     if bias_is_prior(fit):
         biases = fixed_biases(fit)
@@ -235,6 +238,9 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     }
     if levels is not None:
         tables["levels"] = levels
+    sensitivity = results.sensitivity_table(fit, others)
+    if sensitivity is not None:
+        tables["sensitivity"] = sensitivity
     if biases is not None:
         tables["biases"] = results.bias_table(biases, scale)
     return Section(

@@ -136,19 +136,23 @@ def join(parts: Iterable[str], word: str = "and") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
+# a last digit may be off by so many units of itself: the gate allows limits that much
+_UNITS = 5.0
+
+
 def percent(rate: float, error: float = 0.0) -> str:
     """Return a rate as a number of 100, without decimals where none is needed.
 
-    A digit is printed only where the Monte Carlo standard error `error` is below one unit of it.
+    A digit is left out where the Monte Carlo standard error `error` is above five units of it.
 
     Examples
     --------
     >>> percent(0.683), percent(0.004), percent(0.9996), percent(1.0), percent(0.0)
     ('68', '0.4', '>99.9', '100', '0')
-    >>> percent(0.683, error=0.02), percent(0.004, error=0.002)
+    >>> percent(0.683, error=0.06), percent(0.004, error=0.006)
     ('70', '<1')
     """
-    hundred, unit = 100.0 * rate, 100.0 * error
+    hundred, unit = 100.0 * rate, 100.0 * error / _UNITS
     if unit > 1.0:
         return f"{round(hundred, -1):.0f}"
     if 0.0 < hundred < 1.0 or 99.0 < hundred < 100.0:
@@ -163,13 +167,13 @@ def percent(rate: float, error: float = 0.0) -> str:
 def ratio(value: float, error: float = 0.0) -> str:
     """Return a ratio with two significant digits; what is not 1 is not rounded to it.
 
-    A digit is printed only where the Monte Carlo standard error `error` is below one unit of it.
+    A digit is left out where the Monte Carlo standard error `error` is above five units of it.
 
     Examples
     --------
     >>> ratio(0.303), ratio(0.0396), ratio(1.412), ratio(12.345), ratio(0.998), ratio(1.0)
     ('0.30', '0.040', '1.4', '12', '0.998', '1.0')
-    >>> ratio(0.303, error=0.02), ratio(0.998, error=0.002)
+    >>> ratio(0.303, error=0.06), ratio(0.998, error=0.006)
     ('0.3', '1.0')
     """
     if value < 0.001:
@@ -179,14 +183,14 @@ def ratio(value: float, error: float = 0.0) -> str:
         if float(text.replace(" ", "")) != 1.0 or value == 1.0:
             break
         unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
-        if unit >= error:
+        if _UNITS * unit >= error:
             text = _significant(value, digits, error)
     return text
 
 
 def _significant(value: float, digits: int, error: float) -> str:
     place = math.floor(math.log10(float(f"{value:.{digits - 1}e}"))) - digits + 1
-    while digits > 1 and 10.0**place < error:
+    while digits > 1 and _UNITS * 10.0**place < error:
         digits, place = digits - 1, place + 1
     rounded = round(value, -place)
     return f"{rounded:,.{max(0, -place)}f}".replace(",", " ")
@@ -194,14 +198,14 @@ def _significant(value: float, digits: int, error: float) -> str:
 
 def decimals(value: float, error: float = 0.0) -> str:
     """Return a number on a model scale, with a true minus sign."""
-    form = f"{value:.2f}" if error <= 0.01 else f"{value:.1f}"
+    form = f"{value:.2f}" if error <= 0.01 * _UNITS else f"{value:.1f}"
     text = form if abs(value) < 99.995 else f"{value:.3g}"
     return (text.removeprefix("-") if float(text) == 0.0 else text).replace("-", "−")
 
 
 def probability(value: float, error: float = 0.0) -> str:
     """Return a probability; what is all but certain is not rounded to certainty."""
-    places = 2 if error <= 0.01 else 1
+    places = 2 if error <= 0.01 * _UNITS else 1
     edge = 0.5 * 10.0**-places
     if value > 1.0 - edge:
         return f">{1.0 - 2.0 * edge:.{places}f}"
