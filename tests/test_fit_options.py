@@ -80,6 +80,24 @@ def test_faults_of_options_come_together(engines: list[Any]) -> None:
     assert [line.split(":")[0] for line in lines] == ["method", "draws", "seed", "studies", "model"]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"studies": 3}, "studies: 3 is no Study"),
+        ({"studies": []}, "studies: no studies"),
+        ({"out": 3}, "out: 3 is no path"),
+        ({"specs": 3}, "model: 3 is no path"),
+        ({"seed": 2**32, "studies": "nowhere"}, "seed: 4294967296"),
+        ({"seed": 2**32, "studies": "nowhere"}, "nowhere: no such file or folder"),
+    ],
+)
+def test_a_report_of_what_is_none(options: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        mc.report(**{"specs": "cr_rate", "out": tmp_path / "out", **options})
+    assert words in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_likelihoods_are_a_mapping(engines: list[Any]) -> None:
     message = message_of(SPEC, TABLE, likelihoods=3)
     assert message.startswith("likelihoods: a int; allowed: a mapping of names to Likelihood")
@@ -91,6 +109,7 @@ def test_studies_may_be_paths_or_records(engines: list[Any]) -> None:
         with pytest.raises(SampledError):
             mc.fit("cr_rate", studies=studies)
     assert len({options["findings"] for options in engines}) == 1
+    assert "leave it out: the bundled ones" in message_of("cr_rate", studies=[])
     for studies in ("nowhere", ["nowhere"], 3, [3]):
         engines.clear()
         message = message_of("cr_rate", studies=studies)

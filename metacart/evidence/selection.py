@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from metacart.evidence.columns import (
     spec_faults,
 )
 from metacart.evidence.gates import study_gates
-from metacart.evidence.library import spec_of
+from metacart.evidence.library import load_studies, spec_of
 from metacart.evidence.library_gates import library_gates
 from metacart.evidence.origin import in_file
 from metacart.evidence.source import PathLike
@@ -29,7 +29,9 @@ from metacart.records.study import Finding, Study, Survival, SurvivalPoint, grad
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["account", "tabulate"]
+__all__ = ["StudySource", "account", "studies_of", "tabulate"]
+
+StudySource = Iterable[Study] | PathLike | Sequence[PathLike]
 
 
 @named_options
@@ -135,6 +137,27 @@ def _chosen(studies: Studies, spec: ModelSpec) -> list[Candidate]:
     if faults := spec_faults(studies, spec):
         raise InputError(in_file(spec, faults))
     return choose(studies, spec)
+
+
+def studies_of(source: StudySource | None) -> Studies:
+    """Return the bundled studies for none, those at one path or several, or studies as given.
+
+    Raises
+    ------
+    InputError
+        With every fault of their files, for no studies, and for what is neither path nor study.
+    """
+    if source is None:
+        return load_studies()
+    given: Any = [source] if isinstance(source, str | os.PathLike) else source
+    if isinstance(given, Sequence):
+        if not given:
+            allowed = "a folder with a .toml for each paper"
+            hint = "leave it out: the bundled ones"
+            raise InputError(Fault("studies", "no studies", allowed, hint))
+        if all(isinstance(each, str | os.PathLike) for each in given):
+            return load_studies(*given)
+    return _collection(given)
 
 
 def _collection(studies: Iterable[Study]) -> Studies:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from metacart.errors import Fault, InputError, collected, named_options, refuse_unknown
-from metacart.evidence.collection import Studies
-from metacart.evidence.library import load_studies, spec_of
-from metacart.evidence.selection import tabulate
-from metacart.evidence.source import PathLike
+from metacart.evidence.library import spec_of
+from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import GROUPS, groups_of_fit, parameters_of
 from metacart.inference.engines import METHODS, Engines
@@ -24,7 +22,6 @@ from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.modelling.table import as_table
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +35,7 @@ def fit(
     spec: ModelSpec | str | os.PathLike[str],
     evidence: pd.DataFrame | None = None,
     *,
-    studies: Iterable[Study] | PathLike | Sequence[PathLike] | None = None,
+    studies: StudySource | None = None,
     method: str = "nuts",
     draws: int = 4000,
     tune: int = 1000,
@@ -130,12 +127,10 @@ def fit(
     if faults or not isinstance(spec, ModelSpec):
         raise InputError(faults)
     if evidence is None:
-        source = _read_studies(studies)
-        if isinstance(source, Studies):
-            faults += question_faults(spec, source, likelihoods=likelihoods)
-        if faults:
-            raise InputError(faults)
-        evidence = tabulate(source, spec)
+        collection = studies_of(studies)
+        if wrong := question_faults(spec, collection, likelihoods=likelihoods):
+            raise InputError(wrong)
+        evidence = tabulate(collection, spec)
     evidence = as_table(spec, evidence)
     design = bind(spec, evidence, likelihoods=likelihoods)
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
@@ -176,18 +171,6 @@ def fit(
             "log_marginal_likelihood": drawn.exact.log_marginal_likelihood,
         }
     return tree
-
-
-def _read_studies(studies: Iterable[Study] | PathLike | Sequence[PathLike] | None) -> Any:
-    """Return the bundled studies for none and those at paths; other things as they are."""
-    if studies is None:
-        return load_studies()
-    given: Any = [studies] if isinstance(studies, str | os.PathLike) else studies
-    if isinstance(given, list | tuple) and all(
-        isinstance(each, str | os.PathLike) for each in given
-    ):
-        return load_studies(*given) if given else Studies([])
-    return studies
 
 
 def _shows_progress() -> bool:

@@ -131,7 +131,7 @@ def load_fit(path: str | os.PathLike[str]) -> xr.DataTree:
             attributes = {str(name): value for name, value in fit.attrs.items()}
     except Exception as error:  # damage shows itself in more ways than can be named
         raise InputError(
-            _unreadable(source, f"cannot be read: {str(error) or type(error).__name__}")
+            _unreadable(source, f"cannot be read: {str(error).strip("'") or type(error).__name__}")
         ) from None
     if "spec" not in attributes or "posterior" not in fit.children:
         raise InputError(

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 from metacart.errors import Fault, InputError, collected, named_options
 from metacart.evidence.collection import Studies
 from metacart.evidence.library import BUNDLED
+from metacart.evidence.selection import StudySource, studies_of
+from metacart.evidence.source import as_path
 from metacart.inference.arguments import LARGEST_SEED, whole_number
-from metacart.records.spec import ModelSpec
 from metacart.report import DEFAULT_SEED
 from metacart.report.files import PAGE, check_out, staged
 from metacart.report.questions import (
     PathLike,
     Question,
     Specs,
-    StudySource,
     as_list,
     ask,
     read_specs,
-    read_studies,
 )
 
 if TYPE_CHECKING:
@@ -116,16 +115,16 @@ def report(
     >>> import metacart as mc
     >>> mc.report(["cr_rate", "severe_crs"], out="report", seed=1)  # doctest: +SKIP
     """
-    folder = Path(out)
+    folder = as_path(out, name="out")
     faults: list[Fault] = []
     with collected(faults):
         seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
     wanted = read_specs(specs, models, faults)
-    evidence = read_studies(studies, faults)
-    try:
+    evidence = Studies([])
+    with collected(faults):
+        evidence = studies_of(studies)
+    with collected(faults):
         check_out(folder, [spec.name for spec in wanted])
-    except InputError as error:
-        faults += error.faults
     if faults:
         raise InputError(faults)
     questions = ask(wanted, evidence)
@@ -211,7 +210,7 @@ def _command(
     """Return the command that writes this page again, or its Python where none can."""
     names = as_list(specs)
     name_out = out.name or "report"
-    if isinstance(studies, Studies) or any(isinstance(name, ModelSpec) for name in names):
+    if not all(isinstance(each, str | os.PathLike) for each in [*names, *as_list(studies)]):
         given = [
             *(["specs"] if names else []),
             f"out={name_out!r}",

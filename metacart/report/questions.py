@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError
 from metacart.evidence.collection import Studies
-from metacart.evidence.library import list_models, load_model, load_studies
+from metacart.evidence.library import list_models, load_model
 from metacart.evidence.selection import account, tabulate
 from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
@@ -30,16 +30,13 @@ __all__ = [
     "PathLike",
     "Question",
     "Specs",
-    "StudySource",
     "as_list",
     "ask",
     "read_specs",
-    "read_studies",
 ]
 
 PathLike = str | os.PathLike[str]
 Specs = ModelSpec | PathLike | Sequence[ModelSpec | PathLike]
-StudySource = Studies | PathLike | Sequence[PathLike]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,8 @@ def as_list(given: Any) -> list[Any]:
     """Return what may be nothing, one or several, as a list."""
     if given is None:
         return []
-    return [given] if isinstance(given, ModelSpec | str | os.PathLike) else list(given)
+    alone = isinstance(given, ModelSpec | str | os.PathLike) or not isinstance(given, Iterable)
+    return [given] if alone else list(given)
 
 
 def read_specs(
@@ -109,22 +107,6 @@ def read_specs(
         if names.count(name) > 1
     ]
     return found
-
-
-def read_studies(studies: StudySource | None, faults: list[Fault]) -> Studies:
-    """Return the studies; what is wrong with their files is added to `faults`."""
-    given = as_list(studies)
-    if studies is not None and not given:
-        allowed, attempt = "a folder with a .toml for each paper", "leave it out: the bundled ones"
-        faults.append(Fault("studies", "no studies", allowed, attempt))
-        return Studies([])
-    if isinstance(studies, Studies):
-        return studies
-    try:
-        return load_studies(*given)
-    except InputError as error:
-        faults += error.faults
-        return Studies([])
 
 
 def ask(specs: Iterable[ModelSpec], studies: Studies) -> list[Question]:
