@@ -9,7 +9,7 @@ import xarray as xr
 from scipy import integrate, special, stats
 
 import metacart as mc
-from metacart.inference.nuts import convergence
+from metacart.inference.gate import convergence
 from metacart.results.contrast import within_share
 
 SPEC = mc.ModelSpec(likelihood="binomial", thresholds=[0.5])

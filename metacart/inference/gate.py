@@ -89,5 +89,5 @@ def _worst(values: xr.Dataset) -> tuple[str, float]:
 
 def longer(verdict: Verdict, *, most: int) -> int:
     """Return how many times as many draws the Monte Carlo error asks for, an even number."""
-    more = 1.0 if verdict.shortfall <= 1.0 else 2.0 * verdict.shortfall**2
+    more = 1.0 if verdict.shortfall <= 1.0 else 3.0 * verdict.shortfall**2
     return min(2 * int(np.ceil(more / 2.0)), most)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import Draws, draws_of, rows_at
 from metacart.inference.records import design_of, spec_of
-from metacart.modelling.design import data_of, moderators_of, scale_of
+from metacart.modelling.design import moderators_of, scale_of
 from metacart.results.direction import better_of
+from metacart.results.heterogeneity import information_of
 from metacart.results.numbers import describe
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
         return float("nan")
     group = np.unique(design["group"].to_numpy()[chosen], return_inverse=True)[1]
     draws = draws_of(fit)
-    weights = _information(fit)[:, chosen]
+    weights = information_of(fit)[:, chosen]
     member = np.eye(int(group.max()) + 1)[group]
     by_study = weights @ member
     centre = (weights * x) @ member / by_study
@@ -168,18 +169,6 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
     overall = (omega * centre).sum(axis=1, keepdims=True) / omega.sum(axis=1, keepdims=True)
     across = (omega * (centre - overall) ** 2).sum(axis=1)
     return float(np.median(within / (within + across)))
-
-
-def _information(fit: xr.DataTree) -> Array:
-    """Information (draws, findings) of each finding on its theta, at each draw of theta."""
-    design = design_of(fit)
-    data = data_of(design)
-    theta = fit["posterior"]["theta"].transpose("chain", "draw", "finding").to_numpy()
-    flat = theta.reshape(-1, theta.shape[-1])
-    if "total" in data:
-        p = scale_of(design).inverse(flat)
-        return np.asarray(data["total"] * p * (1.0 - p))
-    return np.broadcast_to(1.0 / design["variance"].to_numpy(), flat.shape)
 
 
 def _code(fit: xr.DataTree, moderator: str, value: Any) -> Array:
