@@ -306,7 +306,14 @@ def account_tables(spec: ModelSpec, studies: Studies) -> Iterator[Table]:
         ],
     )
     for table in left_out(question, studies).tables:
-        yield replace(table, caption=f"Left out. {table.caption}")
+        yield _without(replace(table, caption=f"Left out. {table.caption}"), "Patients, time")
+
+
+def _without(table: Table, heading: str) -> Table:
+    """Return a table without a column, for which a terminal has no room."""
+    kept = [at for at, column in enumerate(table.columns) if column.heading != heading]
+    rows = [tuple(row.cells[at] for at in kept) for row in table.rows]
+    return table_of(table.caption, [table.columns[at] for at in kept], rows)
 
 
 def surprises(fit: xr.DataTree) -> Iterator[str]:
