@@ -18,7 +18,6 @@ import metacart as mc
 from metacart import screen, shell
 from metacart.errors import Fault, InputError, collected, nearest
 from metacart.inference.arguments import LARGEST_SEED
-from metacart.inference.arguments import LARGEST_SEED
 from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
