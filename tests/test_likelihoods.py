@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from metacart.errors import InputError
 from metacart.modelling.build import build_model
@@ -121,6 +121,31 @@ def test_the_order_of_rows_does_not_matter(name):
         point["centre"] = np.array(-0.2)  # mu at the middle of the moderators
         values.append(model.compile_logp()(point))
     assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("prior", ["Normal(0.3, 1.5)", "Cauchy(-1, 0.5)", "HalfNormal(2)"])
+def test_sampling_mu_at_the_middle_leaves_its_prior_at_zero(prior):
+    spec = ModelSpec(
+        likelihood="binomial",
+        random_effects="none",
+        moderators=["age"],
+        priors={"mu": prior, "beta": "Normal(0, 3)"},
+    )
+    design = bind(spec, TABLES["binomial"])
+    model = build_model(spec, design)
+    mu, beta, age = 0.8, 0.02, design["x"].to_numpy()[:, 0]
+    point = model.initial_point() | {"beta": np.array([beta])}
+    if prior.startswith("Half"):
+        point["mu_log__"] = np.log(mu)
+        expected = stats.halfnorm(0, 2).logpdf(mu) + np.log(mu)
+    else:
+        point["centre"] = np.array(mu + beta * age.mean())
+        family = stats.norm(0.3, 1.5) if prior.startswith("N") else stats.cauchy(-1, 0.5)
+        expected = family.logpdf(mu)
+    expected += stats.norm(0, 3).logpdf(beta)
+    events, total = design["events"].to_numpy(), design["total"].to_numpy()
+    expected += stats.binom(total, special.expit(mu + beta * age)).logpmf(events).sum()
+    assert model.compile_logp()(point) == pytest.approx(expected, rel=1e-10)
 
 
 def test_exact_intervals_of_counts_alone():
