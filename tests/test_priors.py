@@ -1,7 +1,10 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from metacart.errors import InputError
+from metacart.records.prior_limits import PLAIN
 from metacart.records.priors import PRIORS, parse_prior
 
 EXAMPLES = [form.example for form in PRIORS.values()]
@@ -90,6 +93,63 @@ def test_what_cannot_be_a_prior_is_refused_with_what_can(text, support, words):
 def test_zero_is_a_location_and_sizes_end_at_what_can_be_computed():
     assert parse_prior("Normal(0, 1e12)").arguments == (0.0, 1e12)
     assert parse_prior("Normal(-1e-12, 1)").arguments == (-1e-12, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("InverseGamma(0.001, 0.001)", "runs from 1.8e+08 to inf"),
+        ("InverseGamma(0.01, 0.01)", "runs from 0.21 to 2.8e+158"),
+        ("Gamma(0.001, 0.001)", "runs from 0 to 5.7e-09"),
+        ("Gamma(0.05, 0.05)", "runs from 1.1e-31 to 11"),
+        ("Beta(0.01, 5)", "runs from 7.8e-162 to 0.01"),
+        ("Beta(5, 0.01)", "runs from 0.99 to 1"),
+        ("HalfStudentT(0.01, 1)", "runs from 0.63 to 6.7e+152"),
+        ("Weibull(0.001, 1)", "runs from 0 to inf"),
+        ("LogNormal(0, 1000)", "runs from 0 to inf"),
+        ("LogNormal(800, 1)", "runs from inf to inf"),
+        ("LogNormal(-800, 1)", "cannot be computed"),
+        ("TruncatedNormal(0, 1e-12, 5, 6)", "runs from 5 to 5"),
+    ],
+)
+def test_priors_improper_in_all_but_name_are_refused_without_warnings(text, words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError) as refusal:
+            parse_prior(text, support="positive", place="priors.tau")
+    message = str(refusal.value)
+    assert message.startswith(f"priors.tau: '{text}': its 95 % interval {words}: improper in all ")
+    assert "allowed: HalfNormal(1), " in message
+    assert message.endswith("try: such as HalfNormal(1)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Beta(0.5, 0.5)",
+        "Weibull(0.1, 1)",
+        "InverseGamma(0.1, 0.1)",
+        "HalfCauchy(25)",
+        "LogNormal(0, 10)",
+        "Gamma(0.1, 0.1)",
+        "TruncatedNormal(0, 1, 40, 50)",
+    ],
+)
+def test_wide_priors_stay_allowed(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert str(parse_prior(text, support="positive")) == text
+
+
+def test_forms_of_location_and_scale_always_have_limits():
+    """They are not checked: the widest and narrowest that can be written have an interval."""
+    for name in PLAIN:
+        size = len(PRIORS[name].parameters)
+        for number in ("1e-12", "1e12"):
+            numbers = ["0", number][-size:]
+            low, high = parse_prior(f"{name}({', '.join(numbers)})").quantile([0.025, 0.975])
+            assert np.isfinite([low, high]).all()
+            assert low < high
 
 
 def test_an_unknown_support_is_refused_by_name():

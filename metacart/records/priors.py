@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, nearest, refuse_unknown, shown
+from metacart.records.prior_limits import no_limits
 
 __all__ = ["PRIORS", "Prior", "PriorForm", "Support", "parse_prior"]
 
@@ -91,11 +92,7 @@ PRIORS: dict[str, PriorForm] = {
         "sigma", "sigma", "positive", lambda s: _stats().halfnorm(0, s), "HalfNormal(1)"
     ),
     "HalfStudentT": _form(
-        "nu sigma",
-        "nu sigma",
-        "positive",
-        lambda n, s: _HalfT(n, s),
-        "HalfStudentT(4, 0.5)",
+        "nu sigma", "nu sigma", "positive", lambda n, s: _HalfT(n, s), "HalfStudentT(4, 0.5)"
     ),
     "HalfCauchy": _form(
         "beta", "beta", "positive", lambda b: _stats().halfcauchy(0, b), "HalfCauchy(0.5)"
@@ -121,7 +118,7 @@ PRIORS: dict[str, PriorForm] = {
         "mu sigma",
         "sigma",
         "positive",
-        lambda m, s: _stats().lognorm(s, 0, math.exp(m)),
+        lambda m, s: _stats().lognorm(s, 0, np.exp(m)),
         "LogNormal(-1.97, 0.76)",
     ),
     "Weibull": _form(
@@ -274,7 +271,8 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
     Raises
     ------
     InputError
-        For an unknown name, a wrong number of arguments, an improper prior or the wrong support.
+        For an unknown name, a wrong number of arguments, a prior that is improper, if
+        only in all but name (see `no_limits`), or the wrong support.
 
     Examples
     --------
@@ -335,6 +333,8 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
             f"{_WORDS[support]}",
             f"such as {allowed[0]}",
         )
+    if limits := no_limits(prior):
+        raise refuse(f"{written}: {limits}: improper in all but name", f"such as {allowed[0]}")
     return prior
 
 
