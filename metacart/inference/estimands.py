@@ -99,8 +99,10 @@ class Draws:
 
     @property
     def has_average(self) -> bool:
-        """Whether the population average exists: ratios have none."""
-        return self.scale.name != "log"
+        """Whether the population average exists: not for ratios, nor for values without a mean."""
+        bounded = bool(np.isfinite(self.scale.bounds).all())
+        heavy = self.effects == "student_t" and self.nu <= 1.0
+        return bounded or (self.scale.name == "identity" and not heavy)
 
 
 def _distinct(rows: Array) -> tuple[Array, Array]:

@@ -92,7 +92,7 @@ class ModelSpec(RootRecord):
     random_effects : {"normal", "student_t", "none"}
         The distribution of the study effects.
     nu : float
-        Degrees of freedom of Student-t effects.
+        Degrees of freedom of Student-t effects, 1 or more.
     priors : dict of str to str
         Priors as a paper states them, such as ``{"tau": "HalfNormal(1)"}``; the likelihood's
         defaults stand where none is given. ``beta`` may be a table of moderators.
@@ -147,7 +147,7 @@ class ModelSpec(RootRecord):
     reference: dict[str, Scalar] = {}
     group: Literal["study", "cohort"] = "study"
     random_effects: RandomEffects = "normal"
-    nu: Annotated[float, Field(gt=0)] = 4.0
+    nu: Annotated[float, Field(ge=1)] = 4.0
     priors: dict[str, Prior] = {}
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()

@@ -44,7 +44,8 @@ def heterogeneity_table(frame: pd.DataFrame, effects: str) -> Table:
         form = percent if quantity == "I squared" else decimals
         unit = " %" if form is percent else ""
         cell = f"{form(row['median'])}{unit} ({form(row['lower'])} to {form(row['upper'])})"
-        body.append((title, cell, meaning, row["note"]))
+        known = row["median"] == row["median"]
+        body.append((title, cell if known else "", meaning, row["note"]))
     return table_of(
         "Spread between studies",
         [
@@ -60,6 +61,8 @@ def heterogeneity_table(frame: pd.DataFrame, effects: str) -> Table:
 _CHECKS = {
     "mean": "mean of all findings",
     "SD": "standard deviation of all findings",
+    "geometric mean": "geometric mean of all findings",
+    "geometric SD": "geometric standard deviation of all findings",
     "lowest": "lowest finding",
     "highest": "highest finding",
     "without events": "number of arms without events",

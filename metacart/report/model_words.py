@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from metacart.inference.estimands import draws_of
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS
@@ -170,7 +171,8 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
         lines.append(Markup("<i>u</i>{} ~ {}").format(s, law))
     if "bias" in fit["posterior"] and not joint:
         lines.append(Markup("immortal-time-adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
-    lines.append(_estimands(scale, effects, bool(moderators_of(design_of(fit)))))
+    average, moderated = draws_of(fit).has_average, bool(moderators_of(design_of(fit)))
+    lines.append(_estimands(scale, effects, average, moderated))
     key = f"i: findings; s(i): the {spec.group} of finding i"
     if spec.likelihood in ("normal", "hsct"):
         key += f"; y: {'log ratio' if scale.name == 'log' else 'estimate'}"
@@ -180,10 +182,10 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
     return lines
 
 
-def _estimands(scale: Scale, effects: bool, moderated: bool) -> Markup:
+def _estimands(scale: Scale, effects: bool, average: bool, moderated: bool) -> Markup:
     inverse = {"log": "exp", "identity": ""}.get(scale.name, f"{scale.name}⁻¹")
     parts = [Markup("median study {}(<i>m</i>)").format(inverse)]
-    if effects and scale.name != "log":
+    if effects and average:
         parts.append(Markup("population average E[{}(<i>m</i> + <i>u</i>)]").format(inverse))
     if effects:
         parts.append(Markup("next study {}(<i>m</i> + <i>u</i>)").format(inverse))

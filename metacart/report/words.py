@@ -175,9 +175,13 @@ def ratio(value: float, error: float = 0.0) -> str:
     ('0.30', '0.040', '1.4', '12', '0.998', '1.0')
     >>> ratio(0.303, error=0.06), ratio(0.998, error=0.006)
     ('0.3', '1.0')
+    >>> ratio(0.0002), ratio(float("inf"))
+    ('<0.001', '>1 000 000')
     """
     if value < 0.001:
         return "<0.001"
+    if value > 1e6:
+        return ">1 000 000"
     text = _significant(value, 2, error)
     for digits in (3, 4):
         if float(text.replace(" ", "")) != 1.0 or value == 1.0:

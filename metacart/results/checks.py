@@ -99,15 +99,17 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
     DataFrame
         One row a check: ``check`` (``finding`` for each finding; then ``mean``, ``SD``,
         ``lowest`` and ``highest`` of all findings on the natural scale, and for counts the number
-        of arms ``without events`` and ``with events only``), ``finding``, ``observed``,
-        ``median``, ``lower``, ``upper`` (95 % of replicates), ``p`` (probability that a replicate
-        is above what was observed, ties counting half) and ``surprising`` (p below 0.025 or above
-        0.975).
+        of arms ``without events`` and ``with events only``; for ratios ``geometric mean`` and
+        ``geometric SD`` instead of the first two), ``finding``, ``observed``, ``median``,
+        ``lower``, ``upper`` (95 % of replicates), ``p`` (probability that a replicate is above
+        what was observed, ties counting half) and ``surprising`` (p below 0.025 or above 0.975).
 
     Notes
     -----
     Each replicate draws the study effects again. Conditional on its own effect a study can
-    hardly disagree with the model that was fitted to it.
+    hardly disagree with the model that was fitted to it. Ratios are compared on the log scale and
+    turned back: the geometric mean and SD are exp of the mean and SD of the logs. Under
+    heavy-tailed effects a replicated ratio, and so its mean and SD, can be beyond all numbers.
     """
     import pandas as pd
 
@@ -118,17 +120,23 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
         fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
     ).reshape(-1, observed.size)
     counts = "total" in data
-    natural = (lambda y: y / data["total"]) if counts else scale.inverse
-    seen, again = natural(observed), natural(replicated)
+    logs = scale.name == "log"
+    if counts:
+        seen, again = observed / data["total"], replicated / data["total"]
+    elif logs:
+        seen, again = observed, replicated
+    else:
+        seen, again = scale.inverse(observed), scale.inverse(replicated)
     rows = [
         _row("finding", str(label), seen[position], again[:, position])
         for position, label in enumerate(design["finding"].to_numpy())
     ]
+    kind = "geometric " if logs else ""
     overall: dict[str, Any] = {
-        "mean": lambda rates: rates.mean(axis=-1),
-        "SD": lambda rates: rates.std(axis=-1),
-        "lowest": lambda rates: rates.min(axis=-1),
-        "highest": lambda rates: rates.max(axis=-1),
+        f"{kind}mean": lambda values: values.mean(axis=-1),
+        f"{kind}SD": lambda values: values.std(axis=-1),
+        "lowest": lambda values: values.min(axis=-1),
+        "highest": lambda values: values.max(axis=-1),
     }
     if counts:
         overall["without events"] = lambda rates: (rates == 0).sum(axis=-1).astype(float)
@@ -138,7 +146,9 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
             _row(name, "", float(statistic(seen)), statistic(again))
             for name, statistic in overall.items()
         ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    numbers = ["observed", "median", "lower", "upper"]
+    return table.assign(**{name: scale.inverse(table[name]) for name in numbers}) if logs else table
 
 
 def _row(check: str, finding: str, observed: float, replicated: Array) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,12 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
 
     Notes
     -----
-    I² is tau² over tau² plus the typical within-study variance
+    I² is the variance of the study effects over itself plus the typical within-study variance
     (k - 1) Σw / ((Σw)² - Σw²), w = 1/v, of Higgins and Thompson (2002), at each draw; 1/v is the
-    information of a finding at the posterior, as in the weights of ``study_estimates``. It is a
-    convenience: for proportions it grows with the size of the studies and misleads; read tau and
-    the next study.
+    information of a finding at the posterior, as in the weights of ``study_estimates``. The
+    variance of the effects is tau², under Student-t effects tau² nu / (nu - 2); for nu of 2 or
+    less they have none, and I² is missing. It is a convenience that grows with the size of the
+    studies, and for proportions misleads; read tau and the next study.
     """
     import pandas as pd
 
@@ -51,22 +52,34 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     if "tau" not in fit["posterior"]:
         return pd.DataFrame(columns=columns)
     tau = fit["posterior"]["tau"].transpose("chain", "draw").to_numpy()
-    scale = scale_of(design_of(fit))
-    rows = [
+    spec, scale = spec_of(fit), scale_of(design_of(fit))
+    rows: list[dict[str, Any]] = [
         {"quantity": "tau", **describe(tau), "note": f"on the {scale.linear} scale"},
         {"quantity": "tau squared", **describe(tau**2), "note": f"on the {scale.linear} scale"},
     ]
     weights = information_of(fit).reshape(*tau.shape, -1)
-    if weights.shape[-1] > 1:
-        total = weights.sum(axis=-1)
+    if weights.shape[-1] > 1 and spec.random_effects == "student_t" and spec.nu <= 2:
+        missing = dict.fromkeys(("median", "lower", "upper"), np.nan)
+        why = f"Student-t effects with nu = {spec.nu:g} have no variance to take a share of"
+        rows.append({"quantity": "I squared", **missing, "note": why})
+    elif weights.shape[-1] > 1:
+        heavy = spec.nu / (spec.nu - 2.0) if spec.random_effects == "student_t" else 1.0
+        between, total = heavy * tau**2, weights.sum(axis=-1)
         # draws in which one finding alone says anything: no share of the variance is between
         with np.errstate(divide="ignore"):
             typical = (
                 (weights.shape[-1] - 1) * total / (total**2 - (weights**2).sum(axis=-1)).clip(0.0)
             )
-        caution = "a convenience that misleads for proportions: it grows with study size"
+        rates = scale.name in ("logit", "cloglog")
+        caution = (
+            "a convenience that misleads for proportions: it" if rates else "a convenience: it"
+        )
         rows.append(
-            {"quantity": "I squared", **describe(tau**2 / (tau**2 + typical)), "note": caution}
+            {
+                "quantity": "I squared",
+                **describe(between / (between + typical)),
+                "note": f"{caution} grows with the size of the studies",
+            }
         )
     return pd.DataFrame(rows)[columns]
 

@@ -79,8 +79,8 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     -----
     A pooled rate is three numbers. The median study is g⁻¹(m), the population average
     E[g⁻¹(m + u) | tau] over the study effect u, the next study g⁻¹(m + u_new), each computed draw
-    by draw with m = mu + x beta; ratios have no population average, since E[exp(theta)] need not
-    exist.
+    by draw with m = mu + x beta. Ratios have no population average, since E[exp(theta)] need not
+    exist, nor have values under Student-t effects of one degree of freedom, whose mean does not.
 
     Examples
     --------
