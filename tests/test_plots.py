@@ -19,16 +19,20 @@ from matplotlib import pyplot as plt
 from scipy import optimize, stats
 
 from metacart.errors import InputError
+from metacart.evidence.library import load_studies
 from metacart.inference.assemble import groups_of_fit
-from metacart.inference.records import identity
-from metacart.modelling.design import bind
+from metacart.inference.records import design_of, identity
+from metacart.modelling.design import bind, scale_of
 from metacart.modelling.likelihoods import find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.plots import close_figure, plot_forest, plot_ppc, plot_prior_posterior, save_figure
 from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
+from metacart.plots.forest_facts import _doubt
 from metacart.plots.forest_rows import number, span
 from metacart.plots.measure import text_width, wrap
 from metacart.records.spec import ModelSpec
+from metacart.report.answer import _contrast
+from metacart.report.result_tables import contrast_table
 from metacart.results.checks import predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
@@ -330,6 +334,7 @@ def test_i_squared_has_the_information_of_the_weights(counts_fit: xr.DataTree) -
     w, tau2 = total * p * (1.0 - p), posterior["tau"].to_numpy() ** 2
     typical = 5 * w.sum(-1) / (w.sum(-1) ** 2 - (w**2).sum(-1))
     row = heterogeneity(counts_fit).set_index("quantity").loc["I squared"]
+    assert "misleads for proportions" in row["note"]
     wanted = np.quantile(tau2 / (tau2 + typical), [0.025, 0.5, 0.975])
     assert row[["lower", "median", "upper"]].tolist() == pytest.approx(wanted.tolist())
 
@@ -525,6 +530,50 @@ def test_probability_of_a_difference_does_not_follow_what_is_better() -> None:
         for update in ({}, {"outcome": "severe_crs"})
     ]
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(("limit", "doubted"), [(0.0, True), (100.0, False)])
+def test_figure_page_and_table_say_alike_what_is_mostly_the_prior(
+    moderated_fit: xr.DataTree, monkeypatch: pytest.MonkeyPatch, limit: float, doubted: bool
+) -> None:
+    """Each follows the table, wherever its limit lies."""
+    monkeypatch.setattr("metacart.results.contrast._PRIOR_DOMINATED", limit)
+    table = contrast(moderated_fit, "scfv", "human", "murine")
+    outcome = load_studies().vocabulary["complete_remission"]
+    said = _contrast(table, outcome, scale_of(design_of(moderated_fit)))[2]
+    assert ("mostly the prior" in said) is doubted
+    assert footnoted(plot_forest(moderated_fit)) is doubted
+    cells = {row.cells[:2]: row.cells for row in contrast_table(table).rows}
+    found = cells["Population average", "risk difference"]
+    assert ("mostly the prior" in found) is doubted
+
+
+def test_the_figure_names_the_measure_that_is_mostly_the_prior() -> None:
+    table = pd.DataFrame(
+        {
+            "estimand": ["population average"] * 2,
+            "measure": ["odds ratio", "risk difference"],
+            "posterior_to_prior_sd": [0.56, 0.44],
+        }
+    )
+    assert _doubt(table, table.iloc[1]) == (
+        "mostly the prior: the SD of the log odds ratio is 0.56 of the prior's"
+    )
+    assert _doubt(table, table.iloc[0]) == "mostly the prior: its SD is 0.56 of the prior's"
+
+
+def test_next_studies_apart_are_never_mostly_the_prior() -> None:
+    """Their effects have the same variance in posterior and prior, however much the data say."""
+    fit = make_fit(SPEC.model_copy(update={"moderators": ("scfv",)}), COUNTS)
+    known, prior = fit["posterior"].to_dataset(), fit["prior"].to_dataset()
+    fit["posterior"] = known.assign(
+        beta=0.4 + 0.01 * (known["beta"] - 0.4), tau=0.0 * known["tau"] + 1.0
+    )
+    fit["prior"] = prior.assign(tau=0.0 * prior["tau"] + 1.0)
+    table = contrast(fit, "scfv", "human", "murine")
+    apart = table[table["estimand"] == "next studies, one level in each"]
+    assert (apart["posterior_to_prior_sd"] > 0.5).any()
+    assert table.attrs["mostly_prior"] == []
 
 
 def test_subgroups_can_be_switched_off(moderated_fit: xr.DataTree) -> None:

@@ -25,10 +25,11 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.forest_rows import Difference, Estimate, ForestRow
-from metacart.results.contrast import contrast
+from metacart.results.contrast import contrast, mostly_prior
 from metacart.results.heterogeneity import heterogeneity
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 __all__ = ["Facts", "gather"]
@@ -264,19 +265,28 @@ def _differences(
             "ratio": f"{level} / {reference}, ratio of ratios",
             "value": f"{level} − {reference}",
         }[measure]
-        share = float(row["posterior_to_prior_sd"])
         differences.append(
             Difference(
                 label,
                 Estimate(float(row["median"]), float(row["lower"]), float(row["upper"])),
                 f"P({'ratio > 1' if measure == 'ratio' else 'difference > 0'}) {_chance(above)}",
-                f"mostly the prior: its SD is {share:.2f} of the prior's" if share > 0.5 else "",
+                _doubt(table, row) if mostly_prior(table, row) else "",
             )
         )
         remarks.append(
             f"{capital(level)} against {reference} ({row['estimand']}): {table.attrs['note']}."
         )
     return chosen[0].name, tuple(differences), " ".join(remarks)
+
+
+def _doubt(table: pd.DataFrame, row: pd.Series[Any]) -> str:
+    """Say how far the prior speaks, by that measure of the estimand which shows it most."""
+    alike = table[table["estimand"] == row["estimand"]]
+    worst = alike.loc[alike["posterior_to_prior_sd"].idxmax()]
+    log = "log " if "ratio" in worst["measure"] else ""
+    own = worst["measure"] == row["measure"]
+    whose = "its SD" if own else f"the SD of the {log}{worst['measure']}"
+    return f"mostly the prior: {whose} is {worst['posterior_to_prior_sd']:.2f} of the prior's"
 
 
 def _chance(probability: float) -> str:

@@ -33,6 +33,7 @@ from metacart.report.words import (
     reaches,
     value_format,
 )
+from metacart.results.contrast import mostly_prior
 from metacart.results.numbers import share_of_prior
 from metacart.results.summary import views_of
 
@@ -222,7 +223,7 @@ def _contrast(frame: pd.DataFrame, outcome: Outcome, scale: Scale) -> tuple[Mark
         level, probability(float(row["p_better"]))
     )
     remark = f"{capital(moderator)}: {frame.attrs['note']}."
-    if float(row["posterior_to_prior_sd"]) > _MOSTLY:
+    if mostly_prior(frame, row):
         remark += " The difference is mostly the prior: the data add little."
     return lead, short, remark
 

@@ -18,6 +18,7 @@ from metacart.report.words import (
     probability,
     ratio,
 )
+from metacart.results.contrast import mostly_prior
 from metacart.results.summary import summary_with_errors, views_of
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def bias_words(frame: pd.DataFrame) -> str:
 def contrast_table(frame: pd.DataFrame) -> Table:
     """Return a contrast: each measure, the probability of better, and its caution."""
     level, reference = (level_word(frame.attrs[name]) for name in ("level", "reference"))
-    body, doubted = [], frame.attrs["mostly_prior"]
+    body = []
     for row in frame.to_dict("records"):
         measure = str(row["measure"])
         forms: dict[str, Any] = {"risk difference": _points, "difference": decimals}
@@ -257,7 +258,7 @@ def contrast_table(frame: pd.DataFrame) -> Table:
                 measure,
                 f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
                 probability(row["p_better"]),
-                "mostly the prior" if f"{row['estimand']}: {measure}" in doubted else "",
+                "mostly the prior" if mostly_prior(frame, row) else "",
             )
         )
     return table_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["contrast", "within_share"]
+__all__ = ["contrast", "mostly_prior", "within_share"]
 
 Array = NDArray[np.float64]
 _PRIOR_DOMINATED = 0.5
+_APART = "next studies, one level in each"
 
 
 @named_options
@@ -46,6 +48,8 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
         the outcome) and ``posterior_to_prior_sd`` (of the measure; ratios on the log scale).
         Above 0.5 the number is mostly the prior: ``attrs["mostly_prior"]`` names those rows, and
         the other measures of the same estimand with them, for they say the same in other units.
+        The next studies with one level in each are never among them: the difference u1 - u2 of
+        their effects stands in posterior and prior alike, however much the data say.
         ``attrs["note"]`` says what kind of comparison this is, and ``attrs["within_share"]`` the
         median share of the information that comes from within studies.
 
@@ -95,17 +99,26 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
     result = pd.DataFrame(table)
     share = within_share(fit, moderator, level, reference)
     worst = result.groupby("estimand")["posterior_to_prior_sd"].transform("max")
-    dominated = result[worst > _PRIOR_DOMINATED]
+    dominated = result[(worst > _PRIOR_DOMINATED) & (result["estimand"] != _APART)]
     result.attrs = {
         "moderator": moderator,
         "level": str(level),
         "reference": str(reference),
         "better": "lower" if sign < 0 else "higher",
         "within_share": share,
-        "mostly_prior": [f"{row.estimand}: {row.measure}" for row in dominated.itertuples()],
+        "mostly_prior": [_words(row) for row in dominated.to_dict("records")],
         "note": _note(share),
     }
     return result
+
+
+def mostly_prior(table: pd.DataFrame, row: Mapping[Any, Any] | pd.Series[Any]) -> bool:
+    """Whether a row of the table of ``contrast`` is among those that are mostly the prior."""
+    return _words(row) in table.attrs["mostly_prior"]
+
+
+def _words(row: Mapping[Any, Any] | pd.Series[Any]) -> str:
+    return f"{row['estimand']}: {row['measure']}"
 
 
 def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, str], Array]:
@@ -116,7 +129,7 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
         turn = draws.scale.inverse
         return {
             ("median study", name): turn(difference),
-            ("next studies, one level in each", name): turn(apart),
+            (_APART, name): turn(apart),
         }
     odds = "odds ratio" if draws.scale.name == "logit" else "hazard ratio"
     average, against = draws.population_average(level), draws.population_average(reference)
@@ -128,8 +141,8 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
         ("population average", "risk ratio"): average / against,
         ("median study (conditional)", odds): np.exp(difference),
         ("next study, both levels in it", "risk difference"): one,
-        ("next studies, one level in each", odds): np.exp(apart),
-        ("next studies, one level in each", "risk difference"): two,
+        (_APART, odds): np.exp(apart),
+        (_APART, "risk difference"): two,
     }
 
 
