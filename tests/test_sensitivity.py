@@ -66,6 +66,19 @@ def test_half_twice_and_none(fit):
         assert found["lower"] == pytest.approx(expected[0], abs=15 * found["mcse"])
 
 
+def test_under_a_common_effect_the_next_study_is_still_drawn_like_a_row():
+    """With a moderator the estimands stay apart: one is averaged over rows, one has one of them."""
+    spec = mc.ModelSpec(
+        likelihood="binomial", moderators=("late",), priors={"beta": "Normal(3, 0.1)"}
+    )
+    table = TABLE.assign(late=[False, True, True, False])
+    found = mc.prior_sensitivity(mc.fit(spec, table, method="exact", seed=3))
+    common = found[found["prior"] == "tau = 0 (common effect)"].set_index("estimand")
+    width = common["upper"] - common["lower"]
+    assert common.loc["population average", "upper"] == common.loc["median study", "upper"]
+    assert width["next study"] > 1.5 * width["median study"]
+
+
 def test_without_study_effects_there_is_nothing_to_vary():
     spec = mc.ModelSpec(likelihood="binomial", random_effects="none")
     table = mc.prior_sensitivity(mc.fit(spec, TABLE, method="exact", seed=3))

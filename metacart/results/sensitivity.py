@@ -52,9 +52,10 @@ def prior_sensitivity(
     Notes
     -----
     The conventional scales of tau are 1 for the rates of single arms and 0.5 for contrasts: with
-    either prior the other is among the rows. The last rows are those of a common effect, tau = 0,
-    in which all named estimands are one. Each row but the declared is drawn by the exact engine,
-    by NUTS where that cannot be trusted.
+    either prior the other is among the rows. The last rows are those of a common effect, tau = 0:
+    without moderators all named estimands are one there; with them the next study is still drawn
+    like a row of the evidence. Each row but the declared is drawn by the exact engine, by NUTS
+    where that cannot be trusted.
 
     Examples
     --------
