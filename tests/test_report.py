@@ -519,8 +519,10 @@ def test_sections_hold_evidence_model_and_checks(page: Page) -> None:
         "None of the",
         "Did the computation work? Passed.",
         "Hash of the evidence",
+        "With a common effect the interval leaves out how studies differ.",
     ):
         assert part in text, part
+    assert "the exact engine takes over, quadrature and importance sampling" in page.part("made")
     assert "admit =" not in text  # words for those who write questions
 
 
