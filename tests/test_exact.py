@@ -11,6 +11,7 @@ import metacart as mc
 from metacart.inference import engines
 from metacart.inference.coordinates import Coordinate
 from metacart.inference.exact import draw_exact
+from metacart.inference.proposal import NoProposalError
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import find_likelihood
 from metacart.modelling.priors import resolve_priors
@@ -242,6 +243,50 @@ def test_a_prior_on_the_line_is_still_a_density(form):
     assert np.trapezoid(mass, line) == pytest.approx(0.998, abs=1e-4)
 
 
+@pytest.mark.parametrize("nu", [1.0, 4.0])
+def test_two_clusters_under_student_t_effects_are_two_modes(nu):
+    """Three studies at 0 and three at 6: mu sits on either cluster, the others in the tails."""
+    estimate, se = np.array([0.0, 0.1, -0.1, 6.0, 6.1, 5.9]), 0.2
+    table = pd.DataFrame({"study": list("abcdef"), "estimate": estimate, "se": se})
+    priors = {"mu": "Normal(0, 10)", "tau": "HalfNormal(0.1)"}
+    spec = mc.ModelSpec(
+        likelihood="normal", scale="log", random_effects="student_t", nu=nu, priors=priors
+    )
+    run = draw(spec, table)
+    mu, log_tau = np.linspace(-2, 8, 201), np.linspace(-6, 0.5, 80)
+    log_mass = stats.norm.logpdf(mu, 0, 10) + np.zeros((80, 1))
+    for row, tau in enumerate(np.exp(log_tau)):
+        # theta = mu + tau z by its own density, seen through each estimate
+        z = np.sinh(np.linspace(-9, 9, 3001))
+        weight = stats.t.pdf(z, nu) * np.gradient(z)
+        seen = tau * z + mu[:, None]
+        log_mass[row] += stats.halfnorm.logpdf(tau, 0, 0.1) + log_tau[row]
+        for y in estimate:
+            # where the t is coarse the data are fine, and the other way round
+            theta = y + se * np.linspace(-8, 8, 801)
+            near = stats.norm.pdf(theta, y, se) * stats.t.pdf((theta - mu[:, None]) / tau, nu) / tau
+            fine = near.sum(1) * (theta[1] - theta[0])
+            coarse = (stats.norm.pdf(y, seen, se) * weight).sum(1)
+            log_mass[row] += np.log(np.where(np.abs(mu - y) > 2, fine, coarse))
+    cell = (mu[1] - mu[0]) * (log_tau[1] - log_tau[0])
+    expected = special.logsumexp(log_mass) + np.log(cell)
+    assert run.pareto_k < 0.7
+    assert run.log_marginal_likelihood == pytest.approx(expected, abs=0.03)
+    mass = special.softmax(log_mass)
+    found = run.posterior["mu"].to_numpy()
+    share = mass[:, mu > 3].sum()
+    assert np.mean(found > 3) == pytest.approx(share, abs=4 * np.sqrt(0.25 / found.size) + 0.005)
+
+
+def test_a_prior_without_a_bound_at_its_ends_is_drawn():
+    spec = mc.ModelSpec(likelihood="binomial", priors={"tau": "Beta(0.5, 0.5)"})
+    table = pd.DataFrame({"study": list("abcd"), "events": [9, 5, 13, 2], "total": [10, 8, 19, 12]})
+    run = draw(spec, table)
+    assert run.pareto_k < 0.7
+    tau = run.posterior["tau"].to_numpy()
+    assert 0 < tau.min() < tau.max() < 1
+
+
 FULL = pd.DataFrame({"study": ["a"], "events": [5], "total": [5]})
 
 
@@ -271,6 +316,19 @@ def test_weights_that_cannot_be_trusted_go_to_nuts(monkeypatch):
     alone = mc.fit(spec, table, method="exact", seed=1, progress=False)
     assert alone.attrs["converged"] == 0
     assert alone.attrs["gate"] == "Pareto k of the importance weights is 0.90"
+
+
+def test_an_engine_without_draws_leaves_those_of_the_other(monkeypatch):
+    def nothing(*_, **__):
+        raise NoProposalError("the posterior is zero wherever it was looked for")
+
+    monkeypatch.setattr(engines, "draw_exact", nothing)
+    spec = mc.ModelSpec(likelihood="binomial", priors={"tau": "HalfCauchy(1)"})
+    fit = mc.fit(spec, FULL, seed=11, draws=200, tune=200, progress=False)
+    assert fit.attrs["method"] == "nuts"
+    assert fit.attrs["converged"] == 0
+    with pytest.raises(mc.InputError, match="wherever it was looked for; allowed: nuts"):
+        mc.fit(spec, FULL, method="exact", seed=11, progress=False)
 
 
 def test_an_unknown_method_is_refused():

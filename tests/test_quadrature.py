@@ -106,10 +106,12 @@ def test_normal_estimates_have_a_closed_form():
 @pytest.mark.parametrize("effects", ["normal", "student_t"])
 @pytest.mark.parametrize("scale", ["logit", "cloglog"])
 @pytest.mark.parametrize("m", [-4.0, 0.0, 2.0])
-@pytest.mark.parametrize("tau", [0.0, 0.3, 1.0, 4.0])
+@pytest.mark.parametrize("tau", [0.0, 0.3, 1.0, 4.0, 8.0, 30.0, 300.0])
 def test_population_average(effects, scale, m, tau):
     density = effect_density(effects, 4.0)
+    turn = -m / max(tau, 1.0)
     edges = [-2000, -50, -10, -5, -2, 0, 2, 5, 10, 50, 2000]
+    edges = sorted({*edges, *(turn + side / max(tau, 1.0) for side in (-9, -3, 0, 3, 9))})
     expected = sum(
         integrate.quad(
             lambda z: density.pdf(z) * float(SCALES[scale].inverse(m + tau * z)), low, high
@@ -118,3 +120,49 @@ def test_population_average(effects, scale, m, tau):
     )
     found = population_average(np.array(m), np.array(tau), SCALES[scale], effects=effects, nu=4.0)
     assert float(found) == pytest.approx(expected, abs=2e-6)
+
+
+def by_pieces(log_integrand, edges):
+    """Adaptive quadrature over theta in pieces, the largest value taken out."""
+    grid = np.concatenate([np.linspace(*pair, 50) for pair in pairwise(edges)])
+    top = max(log_integrand(point) for point in grid)
+    pieces = [
+        integrate.quad(lambda x: np.exp(log_integrand(x) - top), *pair, limit=200)[0]
+        for pair in pairwise(edges)
+    ]
+    return np.log(sum(pieces)) + top
+
+
+@pytest.mark.parametrize(
+    ("events", "total", "m", "tau", "effects", "nu"),
+    [
+        (0, 100, 6.0, 0.001, "student_t", 4.0),  # two peaks: at the effects and at the data
+        (100, 100, -8.0, 0.001, "student_t", 4.0),
+        (3, 20, 5.0, 0.02, "student_t", 2.5),
+        (0, 20, 2.0, 0.02, "student_t", 1.0),
+        (0, 1, -8.0, 100.0, "normal", 4.0),  # a step times a normal density
+        (5, 5, 1.0, 30.0, "normal", 4.0),
+        (0, 9, 1.0, 30.0, "student_t", 4.0),
+    ],
+)
+def test_studies_far_from_the_rest_and_effects_without_bounds(events, total, m, tau, effects, nu):
+    density = stats.norm(m, tau) if effects == "normal" else stats.t(nu, m, tau)
+
+    def log_integrand(theta):
+        terms = -events * np.logaddexp(0, -theta) - (total - events) * np.logaddexp(0, theta)
+        choices = special.gammaln(total + 1) - special.gammaln(events + 1)
+        return density.logpdf(theta) + terms + choices - special.gammaln(total - events + 1)
+
+    around = [m + side * tau * far for side in (-1, 1) for far in (0.3, 2, 8, 40, 400, 1e4, 1e6)]
+    edges = sorted({m, *around, *np.linspace(-60, 60, 61)})
+    found = study_log_likelihood(
+        LIKELIHOODS["binomial"],
+        {"events": np.array([events]), "total": np.array([total])},
+        np.array([0]),
+        np.array([[m]]),
+        np.array([tau]),
+        effects=effects,
+        nu=nu,
+        parameters={},
+    )
+    assert float(found[0, 0]) == pytest.approx(by_pieces(log_integrand, edges), abs=2e-3)

@@ -30,7 +30,10 @@ class Coordinate:
         """Return the parameter at `t`, any shape."""
         lower, upper = self.prior.bounds
         if np.isfinite(lower) and np.isfinite(upper):
-            return np.asarray(lower + (upper - lower) / (1.0 + np.exp(-t)))
+            with np.errstate(over="ignore"):
+                value = lower + (upper - lower) / (1.0 + np.exp(-t))
+            # a density may be infinite at a bound, which no coordinate reaches
+            return np.clip(value, np.nextafter(lower, upper), np.nextafter(upper, lower))
         if np.isfinite(lower):
             return np.asarray(lower + np.exp(t))
         if np.isfinite(upper):
@@ -40,6 +43,7 @@ class Coordinate:
     def position(self, value: Array) -> Array:
         """Return the coordinate of a value inside the bounds."""
         lower, upper = self.prior.bounds
+        value = np.clip(value, np.nextafter(lower, upper), np.nextafter(upper, lower))
         if np.isfinite(lower) and np.isfinite(upper):
             return np.asarray(np.log(value - lower) - np.log(upper - value))
         if np.isfinite(lower):

@@ -23,8 +23,6 @@ __all__ = ["Marginal"]
 
 Array = NDArray[np.float64]
 
-_CHUNK = 3_000_000  # cells of draws by studies by nodes held at once
-
 
 @dataclass(frozen=True)
 class Marginal:
@@ -86,11 +84,8 @@ class Marginal:
 
     def log_likelihood(self, points: Array, t: Array) -> Array:
         """Return the log likelihood of all studies; shape (draws)."""
-        parts = []
-        for part in _chunks(len(points), 61 * self.design.sizes["finding"]):
-            observed = self._observed(self.parameters(points[part], t[part]))
-            parts.append(study_log_likelihood(**observed).sum(axis=1))
-        return np.concatenate(parts)
+        observed = self._observed(self.parameters(points, t))
+        return np.asarray(study_log_likelihood(**observed).sum(axis=1))
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
@@ -112,17 +107,4 @@ class Marginal:
         )
         if self.spec.random_effects == "none":
             return np.asarray(linear)
-        parts = []
-        for part in _chunks(len(linear), 161 * len(group)):
-            chunk = observed | {
-                "linear": observed["linear"][part],
-                "tau": observed["tau"][part],
-                "parameters": {k: v[part] for k, v in observed["parameters"].items()},
-            }
-            parts.append(draw_study_effects(**chunk, rng=rng)[:, group])
-        return np.asarray(linear + np.concatenate(parts))
-
-
-def _chunks(length: int, width: int) -> list[slice]:
-    size = max(1, _CHUNK // width)
-    return [slice(start, start + size) for start in range(0, length, size)]
+        return np.asarray(linear + draw_study_effects(**observed, rng=rng)[:, group])

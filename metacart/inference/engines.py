@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from metacart.errors import Fault, InputError
 from metacart.inference import nuts
 from metacart.inference.estimands import with_estimands
 from metacart.inference.exact import PARETO_K, Exact, draw_exact
 from metacart.inference.gate import Attempt, convergence, longer
+from metacart.inference.proposal import NoProposalError
 from metacart.modelling.build import build_model
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior
@@ -84,22 +86,25 @@ class Engines:
             "exact": self._exact,
         }
         order = {"nuts": ["nuts", "exact"], "exact": ["exact"], "auto": ["exact", "nuts"]}[method]
-        runs = []
+        runs: list[Drawn] = []
+        attempts: list[Attempt] = []
         for name in order:
-            runs.append(engines[name](spec, design, likelihood, priors))
-            if not runs[-1].failure:
+            try:
+                run = engines[name](spec, design, likelihood, priors)
+            except NoProposalError as error:
+                attempts.append(Attempt(name, "no draws", 0, str(error)))
+                continue
+            runs.append(run)
+            if not run.failure:
                 break
+        if not runs:
+            raise InputError(
+                Fault("method", f"'{method}': {attempts[0].failure}", "nuts", "method='nuts'")
+            )
         # where none passed, the draws that were asked for are shown with what is wrong with them
         chosen = runs[0] if runs[-1].failure else runs[-1]
         others = [attempt for run in runs if run is not chosen for attempt in run.attempts]
-        return Drawn(
-            chosen.posterior,
-            chosen.statistics,
-            chosen.method,
-            [*others, *chosen.attempts],
-            chosen.failure,
-            chosen.exact,
-        )
+        return replace(chosen, attempts=[*attempts, *others, *chosen.attempts])
 
     def _nuts(
         self,

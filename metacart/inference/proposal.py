@@ -10,20 +10,29 @@ from numpy.typing import NDArray
 from metacart.inference.density import Marginal
 from metacart.modelling.design import data_of
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Mixture", "NoProposalError", "propose"]
 
 Array = NDArray[np.float64]
 
 _PILOT = 100  # draws a node that correct the grid over tau
 _FREEDOM = 5.0  # degrees of freedom of the proposal
-_GRID, _CELLS = 61, 2000  # nodes and cells of the grid over tau
+_SEARCH, _GRID, _CELLS = 25, 61, 2000  # nodes to find tau's range, nodes and cells of the grid
 _DEPTH = 20.0  # how far below its highest point the grid follows the posterior, in nats
 _STEP = 0.02  # finite differences, in posterior SDs
+_SAME = 0.3  # two modes nearer than so many posterior SDs are one
+# normal effects, a log-concave likelihood and these priors leave one mode (Prékopa 1973)
+_LOG_CONCAVE = frozenset(
+    ["Normal", "Laplace", "Logistic", "TruncatedNormal", "Uniform", "HalfNormal", "Exponential"]
+)
+
+
+class NoProposalError(Exception):
+    """The posterior has no height anywhere on the grid."""
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """Tau by cells of a grid, the other coordinates by a Student t given tau.
+class _Component:
+    """About one mode: tau by cells of a grid, the other coordinates by a Student t given tau.
 
     Attributes
     ----------
@@ -40,31 +49,98 @@ class Proposal:
     spread: Array
     log_height: Array
 
+    def _cells(self) -> tuple[Array, Array, float]:
+        """Edges of the cells, the log share of each, and the log of their sum."""
+        from scipy.interpolate import CubicSpline
+        from scipy.special import logsumexp
+
+        edges = np.linspace(self.nodes[0], self.nodes[-1], _CELLS + 1)
+        height = CubicSpline(self.nodes, self.log_height)(0.5 * (edges[1:] + edges[:-1]))
+        whole = float(logsumexp(height))
+        return edges, height - whole, whole + float(np.log(edges[1] - edges[0]))
+
+    @property
+    def log_mass(self) -> float:
+        """Log of the posterior mass about this mode, approximately."""
+        return float(self.log_height[0]) if len(self.nodes) == 1 else self._cells()[2]
+
+    def draw(self, number: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return points (number, names) and coordinates of tau (number)."""
+        if len(self.nodes) == 1:
+            t = np.repeat(self.nodes, number)
+        else:
+            edges, share, _ = self._cells()
+            cell = rng.choice(_CELLS, size=number, p=np.exp(share) / np.exp(share).sum())
+            t = edges[cell] + (edges[1] - edges[0]) * rng.uniform(size=number)
+        mode, spread = self._given(t)
+        return mode + (spread @ _standard_t(mode.shape, rng)[..., None])[..., 0], t
+
+    def log_density(self, points: Array, t: Array) -> Array:
+        """Return the log density of points (draws, names) and coordinates of tau (draws)."""
+        mode, spread = self._given(t)
+        standard = np.linalg.solve(spread, (points - mode)[..., None])[..., 0]
+        density = _log_t(standard) - np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
+        if len(self.nodes) == 1:
+            return np.asarray(density)
+        edges, share, _ = self._cells()
+        width = edges[1] - edges[0]
+        cell = np.floor((t - edges[0]) / width).astype(int)
+        inside = (t >= edges[0]) & (t <= edges[-1])
+        tau = share[np.clip(cell, 0, _CELLS - 1)] - np.log(width)
+        return np.where(inside, density + tau, -np.inf)
+
+    def _given(self, t: Array) -> tuple[Array, Array]:
+        if len(self.nodes) == 1:
+            number = len(t)
+            return np.repeat(self.mode, number, axis=0), np.repeat(self.spread, number, axis=0)
+        return _between(self.nodes, self.mode, t), _between(self.nodes, self.spread, t)
+
+    def corrected(self, target: Marginal, rng: np.random.Generator) -> _Component:
+        """Return it with the height of each node estimated from draws at that node."""
+        from scipy.special import logsumexp
+
+        each = np.repeat(np.arange(len(self.nodes)), _PILOT)
+        mode, spread = self.mode[each], self.spread[each]
+        standard = _standard_t(mode.shape, rng)
+        points = mode + (spread @ standard[..., None])[..., 0]
+        log_weight = target.log_density(points, self.nodes[each]) - _log_t(standard)
+        log_weight += np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
+        height = logsumexp(log_weight.reshape(-1, _PILOT), axis=1) - np.log(_PILOT)
+        return replace(self, log_height=height)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A proposal of one component a mode.
+
+    Attributes
+    ----------
+    components : tuple
+        Each with ``draw`` and ``log_density``.
+    share : array (components,)
+        How much of the draws each has.
+    """
+
+    components: tuple[_Component, ...]
+    share: Array
+
     def draw(self, number: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Return points (number, names), coordinates of tau and log densities (number)."""
-        from scipy.interpolate import CubicSpline
+        from scipy.special import logsumexp
 
-        if len(self.nodes) == 1:
-            t, log_density, low = np.repeat(self.nodes, number), np.zeros(number), 0
-            mode, spread = self.mode[0], self.spread[0]
-        else:
-            edges = np.linspace(self.nodes[0], self.nodes[-1], _CELLS + 1)
-            width = edges[1] - edges[0]
-            height = CubicSpline(self.nodes, self.log_height)(0.5 * (edges[1:] + edges[:-1]))
-            share = np.exp(height - height.max())
-            share /= share.sum()
-            cell = rng.choice(_CELLS, size=number, p=share)
-            t = edges[cell] + width * rng.uniform(size=number)
-            log_density = np.log(share[cell] / width)
-            low = np.clip(np.searchsorted(self.nodes, t) - 1, 0, len(self.nodes) - 2)
-            part = (t - self.nodes[low]) / (self.nodes[low + 1] - self.nodes[low])
-            mode = _between(self.mode, low, part[:, None])
-            spread = _between(self.spread, low, part[:, None, None])
-        points, conditional = _draw_t(mode, spread, number, rng)
-        return points, t, log_density + conditional
+        counts = rng.multinomial(number, self.share)
+        drawn = [
+            each.draw(int(count), rng) for each, count in zip(self.components, counts, strict=True)
+        ]
+        points, t = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        densities = [
+            np.log(share) + each.log_density(points, t)
+            for each, share in zip(self.components, self.share, strict=True)
+        ]
+        return points, t, np.asarray(logsumexp(densities, axis=0))
 
 
-def propose(target: Marginal, rng: np.random.Generator) -> Proposal:
+def propose(target: Marginal, rng: np.random.Generator) -> Mixture:
     """Return a proposal near the posterior.
 
     Parameters
@@ -76,48 +152,117 @@ def propose(target: Marginal, rng: np.random.Generator) -> Proposal:
 
     Returns
     -------
-    Proposal
+    Mixture
+
+    Raises
+    ------
+    NoProposalError
+        Where the posterior cannot be computed anywhere.
     """
+    from scipy.special import softmax
+
+    components: list[_Component] = []
+    for shift in _shifts(target):
+        found = _component(target, shift)
+        if not any(_same(found, other) for other in components):
+            components.append(found)
+    components = [each.corrected(target, rng) for each in components]
+    share = softmax([each.log_mass for each in components])
+    kept = share > 1e-6
+    return Mixture(
+        tuple(each for each, keep in zip(components, kept, strict=True) if keep),
+        share[kept] / share[kept].sum(),
+    )
+
+
+def _shifts(target: Marginal) -> list[float]:
+    """Return how far from the weighted mean of the studies modes of mu are looked for.
+
+    Under Student-t effects mu can sit on one cluster of studies and leave the others in the
+    tails; a heavy-tailed prior can hold it against the data.
+    """
+    mu = target.coordinates[0].prior
+    families = {each.prior.name for each in target.coordinates}
+    if mu.location is None or (
+        target.spec.random_effects != "student_t" and families <= _LOG_CONCAVE
+    ):
+        return [0.0]
+    t = np.zeros(1)
+    if target.tau is not None:
+        t = target.tau.position(target.tau.prior.quantile([0.5]))
+    named = target.parameters(_start(target, t)[0], t)
+    estimate, _ = target.likelihood.approximate(data_of(target.design))
+    residual = estimate - named["mu"][0]
+    if "beta" in named:
+        residual = residual - target.design["x"].to_numpy() @ named["beta"][0]
+    prior = float(mu.quantile(0.5) - named["mu"][0])
+    return [0.0, prior, *np.quantile(residual, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist()]
+
+
+def _same(one: _Component, other: _Component) -> bool:
+    mode = _between(other.nodes, other.mode, one.nodes) if len(one.nodes) > 1 else other.mode
+    inside = (one.nodes >= other.nodes[0]) & (one.nodes <= other.nodes[-1])
+    distance = np.linalg.solve(one.spread, (one.mode - mode)[..., None])[..., 0]
+    return bool(np.abs(distance[inside]).max(initial=0.0) < _SAME)
+
+
+def _component(target: Marginal, shift: float) -> _Component:
+    """Return the mode that is found from a start so far from the weighted mean."""
     if target.tau is None:
-        nodes = np.zeros(1)
-        return Proposal(nodes, *_conditional(target, nodes))
-    with np.errstate(divide="ignore"):
-        ends = target.tau.position(target.tau.prior.quantile([1e-4, 1.0 - 1e-4]))
-    low, high = float(ends[0]), float(ends[1])
-    for _ in range(30):  # follow the posterior as far down as matters, on either side
-        nodes = np.linspace(low, high, _GRID)
-        mode, spread, height = _conditional(target, nodes)
+        t = np.zeros(1)
+        return _Component(t, *_conditional(target, t, *_shifted(_start(target, t), shift)))
+    ends = target.tau.position(target.tau.prior.quantile([1e-4, 1.0 - 1e-4]))
+    low, high = np.clip(ends, -200.0, 200.0).tolist()
+    before: _Component | None = None
+    for _ in range(40):  # follow the posterior as far down as matters, on either side
+        nodes = np.linspace(low, high, _SEARCH)
+        before = _component_on(target, nodes, shift, before)
+        height = before.log_height
+        if not np.isfinite(height.max()):
+            raise NoProposalError("the posterior is zero wherever it was looked for")
         inside = np.flatnonzero(height > height.max() - _DEPTH)
         first, last = int(inside[0]), int(inside[-1])
         reach, step = high - low, nodes[1] - nodes[0]
         low = low - 0.5 * reach if first == 0 else nodes[first] - step
-        high = high + 0.5 * reach if last == _GRID - 1 else nodes[last] + step
-        if first > 0 and last < _GRID - 1 and last - first > _GRID // 2:
+        high = high + 0.5 * reach if last == _SEARCH - 1 else nodes[last] + step
+        if first > 0 and last < _SEARCH - 1 and last - first > _SEARCH // 2:
             break
-    return _correct(target, Proposal(nodes, mode, spread, height), rng)
+    return _component_on(target, np.linspace(low, high, _GRID), shift, before)
 
 
-def _draw_t(
-    mode: Array, spread: Array, number: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Student-t draws about `mode` with the triangular `spread`, and their log densities."""
-    standard = rng.standard_normal((number, mode.shape[-1]))
-    standard *= np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=number))[:, None]
-    log_density = _log_t(standard) - np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
-    return mode + (spread @ standard[..., None])[..., 0], log_density
+def _component_on(
+    target: Marginal, nodes: Array, shift: float, before: _Component | None
+) -> _Component:
+    """Modes on a grid, searched from those of the grid before where there is one."""
+    start = (
+        _shifted(_start(target, nodes), shift)
+        if before is None
+        else (
+            _between(before.nodes, before.mode, nodes),
+            _between(before.nodes, before.spread, nodes),
+        )
+    )
+    return _Component(nodes, *_conditional(target, nodes, *start))
 
 
-def _correct(target: Marginal, proposal: Proposal, rng: np.random.Generator) -> Proposal:
-    """Replace the Laplace height of each node by its estimate from draws at that node."""
-    from scipy.special import logsumexp
-
-    each = np.repeat(np.arange(len(proposal.nodes)), _PILOT)
-    points, log_proposal = _draw_t(proposal.mode[each], proposal.spread[each], len(each), rng)
-    log_weight = target.log_density(points, proposal.nodes[each]) - log_proposal
-    return replace(proposal, log_height=logsumexp(log_weight.reshape(-1, _PILOT), axis=1))
+def _shifted(start: tuple[Array, Array], shift: float) -> tuple[Array, Array]:
+    point, scale = start
+    moved = point.copy()
+    moved[:, 0] += shift
+    return moved, scale
 
 
-def _between(values: Array, low: NDArray[np.intp], part: Array) -> Array:
+def _standard_t(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    standard = rng.standard_normal(shape)
+    return np.asarray(standard * np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=(shape[0], 1))))
+
+
+def _between(nodes: Array, values: Array, t: Array) -> Array:
+    """Values at t, linear between the nodes and constant beyond them."""
+    place = np.clip(t, nodes[0], nodes[-1])
+    low = np.clip(np.searchsorted(nodes, place) - 1, 0, len(nodes) - 2)
+    part = (place - nodes[low]) / (nodes[low + 1] - nodes[low])
+    part = part.reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray((1.0 - part) * values[low] + part * values[low + 1])
 
 
@@ -131,9 +276,10 @@ def _log_t(standard: Array) -> Array:
     return np.asarray(constant - 0.5 * (_FREEDOM + size) * np.log1p(squares / _FREEDOM))
 
 
-def _conditional(target: Marginal, t: Array) -> tuple[Array, Array, Array]:
+def _conditional(
+    target: Marginal, t: Array, point: Array, scale: Array
+) -> tuple[Array, Array, Array]:
     """Mode and spread of the other coordinates at each t, and the Laplace log density of t."""
-    point, scale = _start(target, t)
     for _ in range(60):
         value, slope, bend = _differentiate(target, point, scale, t)
         # in these coordinates the posterior is near a standard normal one
@@ -153,7 +299,7 @@ def _conditional(target: Marginal, t: Array) -> tuple[Array, Array, Array]:
         spread = np.linalg.cholesky(
             np.einsum("gij,gjk,gk,glk,gml->gim", scale, axes, 1.0 / root, axes, scale)
         )
-        done = np.abs(step).max() < 1e-4
+        done = np.abs(step).max() < 1e-2
         scale = spread
         if done:
             break
@@ -182,7 +328,10 @@ def _differentiate(
         both = values[:, 1 + 2 * size + 2 * number : 3 + 2 * size + 2 * number].sum(axis=1)
         cross = 0.5 * (both - 2.0 * centre - second[:, i] - second[:, j])
         bend[:, i, j] = bend[:, j, i] = cross
-    return centre, (up - down) / (2.0 * _STEP), bend / _STEP**2
+    slope = (up - down) / (2.0 * _STEP)
+    broken = ~(np.isfinite(slope).all(axis=1) & np.isfinite(bend).all(axis=(1, 2)))
+    slope[broken], bend[broken] = 0.0, -(_STEP**2) * np.eye(size)
+    return centre, slope, bend / _STEP**2
 
 
 def _start(target: Marginal, t: Array) -> tuple[Array, Array]:
