@@ -859,7 +859,8 @@ def test_a_fault_stays_on_one_line_and_steers_no_terminal(
 
 
 def test_a_terminal_gets_a_table_of_its_width() -> None:
-    command = f"stty cols 60; exec '{sys.executable}' -m metacart studies"
+    # a width in the environment would stand before that of the terminal
+    command = f"stty cols 60; unset COLUMNS; exec '{sys.executable}' -m metacart studies"
     script = f"import pty; pty.spawn(['sh', '-c', {command!r}])"
     result = subprocess.run(
         [sys.executable, "-c", script],

@@ -209,7 +209,7 @@ def test_ranks_are_uniform_for_a_small_design():
     design = bind(spec, table)
     priors = resolve_priors(spec, design, find_likelihood(spec))
     ranks = []
-    for seed in range(120):
+    for seed in range(80):
         truth = {name: float(prior.draw((), rng)) for name, prior in priors.items()}
         theta = truth["mu"] + truth["beta:x"] * table["x"].to_numpy()
         theta = theta + truth["tau"] * rng.standard_normal(5)

@@ -132,7 +132,7 @@ def warn_of_letters(texts: Iterable[str]) -> None:
     warnings.warn(
         f"the figure shows {_BOX} for letters that no font of this machine has: {shown} in "
         f"'{first}'{more}; install one that has them, such as Noto Sans CJK SC or Noto Emoji",
-        skip_file_prefixes=(str(Path(__file__).parent),),
+        skip_file_prefixes=(str(Path(__file__).parents[1]),),
     )
 
 
