@@ -1,4 +1,4 @@
-"""The studies of a session as one immutable sequence."""
+"""The studies that were read as one immutable sequence."""
 
 from __future__ import annotations
 
