@@ -106,7 +106,8 @@ class _Component:
         log_weight = target.log_density(points, self.nodes[each]) - _log_t(standard)
         log_weight += np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
         height = logsumexp(log_weight.reshape(-1, _PILOT), axis=1) - np.log(_PILOT)
-        return replace(self, log_height=height)
+        # a node without any height would leave no curve through the others
+        return replace(self, log_height=np.maximum(height, height.max() - 2.0 * _DEPTH))
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def _same(one: _Component, other: _Component) -> bool:
     mode = _between(other.nodes, other.mode, one.nodes) if len(one.nodes) > 1 else other.mode
     inside = (one.nodes >= other.nodes[0]) & (one.nodes <= other.nodes[-1])
     distance = np.linalg.solve(one.spread, (one.mode - mode)[..., None])[..., 0]
-    return bool(np.abs(distance[inside]).max(initial=0.0) < _SAME)
+    return bool(inside.any() and np.abs(distance[inside]).max() < _SAME)
 
 
 def _component(target: Marginal, shift: float) -> _Component:
