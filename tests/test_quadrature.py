@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from metacart.inference.marginal import population_average, study_log_likelihood
+from metacart.inference.marginal import (
+    draw_study_effects,
+    population_average,
+    study_log_likelihood,
+)
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.scales import SCALES
 
@@ -166,3 +170,36 @@ def test_studies_far_from_the_rest_and_effects_without_bounds(events, total, m, 
         parameters={},
     )
     assert float(found[0, 0]) == pytest.approx(by_pieces(log_integrand, edges), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("events", "total", "m", "tau", "effects", "nu"),
+    [
+        (0, 9, 0.0, 1.0, "normal", 4.0),
+        (5, 5, 0.0, 30.0, "normal", 4.0),
+        (5, 5, 0.0, 1.0, "student_t", 1.0),
+        (0, 100, 6.0, 0.02, "student_t", 4.0),
+        (250, 500, 1.0, 0.5, "student_t", 2.5),
+    ],
+)
+def test_effects_are_drawn_from_their_own_distribution(events, total, m, tau, effects, nu):
+    number = 100_000
+    drawn = draw_study_effects(
+        LIKELIHOODS["binomial"],
+        {"events": np.array([events]), "total": np.array([total])},
+        np.array([0]),
+        np.full((number, 1), m),
+        np.full(number, tau),
+        effects=effects,
+        nu=nu,
+        parameters={},
+        rng=np.random.default_rng(1),
+    )[:, 0]
+    fine = np.sinh(np.linspace(-14, 14, 200_001))
+    z = np.unique(np.concatenate([fine, (fine - m) / tau]))
+    log_mass = events * (m + tau * z) - total * np.logaddexp(0, m + tau * z)
+    log_mass += effect_density(effects, nu).logpdf(z)
+    mass = np.exp(log_mass - log_mass.max())
+    below = np.concatenate([[0.0], np.cumsum(0.5 * (mass[1:] + mass[:-1]) * np.diff(z))])
+    uniform = np.interp(drawn / tau, z, below / below[-1])
+    assert stats.kstest(uniform, "uniform").pvalue > 0.001
