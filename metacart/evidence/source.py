@@ -35,7 +35,8 @@ def as_path(
 
 def shown_path(path: Path) -> str:
     """Return the path as a reader of the message would write it."""
-    absolute, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 - links stay links
+    # not resolved: links stay links
+    absolute, here = Path(os.path.normpath(path.absolute())), Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
