@@ -135,7 +135,7 @@ def test_three_significant_digits_are_a_way_to_print_too() -> None:
 )
 def test_an_interval_that_cannot_be(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(InputError) as error:
-        interval_to_se(**arguments)  # type: ignore[arg-type]
+        interval_to_se(**arguments)
     assert str(error.value) == message
 
 

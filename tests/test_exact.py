@@ -195,7 +195,7 @@ def test_a_single_study_against_a_grid_over_its_own_rate(effects, tau, events, t
     for probability in (0.025, 0.25, 0.5, 0.75, 0.975):
         found = np.interp(np.quantile(draws, probability), theta, cumulative)
         error = np.sqrt(probability * (1 - probability) / draws.size)
-        assert abs(found - probability) < 4 * error + 0.003, (probability, found)
+        assert abs(found - probability) < 4 * error, (probability, found)
 
 
 def test_ranks_are_uniform_for_a_small_design():
@@ -271,11 +271,11 @@ def test_two_clusters_under_student_t_effects_are_two_modes(nu):
     cell = (mu[1] - mu[0]) * (log_tau[1] - log_tau[0])
     expected = special.logsumexp(log_mass) + np.log(cell)
     assert run.pareto_k < 0.7
-    assert run.log_marginal_likelihood == pytest.approx(expected, abs=0.03)
+    assert run.log_marginal_likelihood == pytest.approx(expected, abs=0.01)
     mass = special.softmax(log_mass)
     found = run.posterior["mu"].to_numpy()
     share = mass[:, mu > 3].sum()
-    assert np.mean(found > 3) == pytest.approx(share, abs=4 * np.sqrt(0.25 / found.size) + 0.005)
+    assert np.mean(found > 3) == pytest.approx(share, abs=4 * np.sqrt(0.25 / found.size))
 
 
 def test_a_prior_without_a_bound_at_its_ends_is_drawn():

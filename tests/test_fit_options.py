@@ -238,4 +238,4 @@ def test_the_nearest_option_is_named(engines: list[Any]) -> None:
     assert "did you mean 'studies'?" in message
     assert "did you mean 'seed'?" in message
     with pytest.raises(TypeError, match=r"load_studies\(folder=…\): no such option"):
-        mc.load_studies(folder="x")  # type: ignore[call-arg]
+        mc.load_studies(folder="x")

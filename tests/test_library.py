@@ -250,16 +250,16 @@ def test_what_is_no_path() -> None:
         ("", f"''; {a_path}; try: '.' is this folder"),
         (" ", f"' '; {a_path}; try: '.' is this folder"),
     ):
-        assert shown(given)[0].startswith(f"studies: {message}")  # type: ignore[arg-type]
+        assert shown(given)[0].startswith(f"studies: {message}")
         with pytest.raises(InputError) as error:
-            load_studies(given)  # type: ignore[arg-type]
+            load_studies(given)
         assert str(error.value).startswith(f"studies: {message}")
     for given in (None, 3, ""):
         with pytest.raises(InputError, match=r"^model: .* or a ModelSpec; try: one of cr_rate, "):
-            load_model(given)  # type: ignore[arg-type]
+            load_model(given)
         if given is not None:
             with pytest.raises(InputError, match=r"^models: .*; allowed: a path"):
-                list_models(given)  # type: ignore[arg-type]
+                list_models(given)
 
 
 def test_missing(write: Write, study_data: Make, tmp_path: Path) -> None:
@@ -555,9 +555,9 @@ def test_studies_are_an_immutable_sequence(three: Studies) -> None:
     assert pickle.loads(pickle.dumps(three)) == three
     assert three != three[:2]
     with pytest.raises(TypeError):
-        three[0] = three[1]  # type: ignore[index]
+        three[0] = three[1]
     with pytest.raises(TypeError):
-        three.vocabulary["x"] = three.vocabulary["relapse"]  # type: ignore[index]
+        three.vocabulary["x"] = three.vocabulary["relapse"]
     with pytest.raises(IndexError):
         three[3]
 

@@ -813,11 +813,11 @@ def test_a_question_by_name_and_studies_that_are_none(
             (None, "None is no Study; {}"),
         ):
             with pytest.raises(InputError) as error:
-                verb(given, "cr_rate")  # type: ignore[operator]
+                verb(given, "cr_rate")
             allowed = "allowed: the result of load_studies, or studies made in Python"
             assert str(error.value) == f"studies: {message.format(allowed)}"
         with pytest.raises(InputError, match=r"'cr_rat' is not known; .* did you mean 'cr_rate'"):
-            verb(studies, "cr_rat")  # type: ignore[operator]
+            verb(studies, "cr_rat")
 
 
 def test_no_studies_at_all() -> None:

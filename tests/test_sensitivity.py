@@ -51,10 +51,9 @@ def test_half_twice_and_none(fit):
     rows = table.set_index(["prior", "estimand"])
     for sd in (0.5, 1, 2):
         row = rows.loc[(f"tau ~ HalfNormal({sd:g})", "next study")]
-        assert row["median"] == pytest.approx(next_study_quantile(sd, 0.5), abs=5 * row["mcse"])
-        # the lower limit's own error is about three times that of the median
+        assert row["median"] == pytest.approx(next_study_quantile(sd, 0.5), abs=4 * row["mcse"])
         expected = next_study_quantile(sd, 0.025)
-        assert row["lower"] == pytest.approx(expected, abs=15 * row["mcse"])
+        assert row["lower"] == pytest.approx(expected, abs=4 * row["mcse_lower"])
     common = rows.loc["tau = 0 (common effect)"]
     # a beta posterior is near: 29 of 46 with a weak prior on the log odds
     line = np.linspace(-4, 5, 20_001)
@@ -62,8 +61,8 @@ def test_half_twice_and_none(fit):
     expected = special.expit(np.interp([0.025, 0.5], np.cumsum(mass) / mass.sum(), line))
     for name in ("median study", "population average", "next study"):
         found = common.loc[name]
-        assert found["median"] == pytest.approx(expected[1], abs=5 * found["mcse"])
-        assert found["lower"] == pytest.approx(expected[0], abs=15 * found["mcse"])
+        assert found["median"] == pytest.approx(expected[1], abs=4 * found["mcse"])
+        assert found["lower"] == pytest.approx(expected[0], abs=4 * found["mcse_lower"])
 
 
 def test_under_a_common_effect_the_next_study_is_still_drawn_like_a_row():

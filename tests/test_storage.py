@@ -142,7 +142,7 @@ def test_what_cannot_be_written(
         assert words in str(refusal.value)
         assert ".partial" not in str(refusal.value)
     with pytest.raises(InputError, match="a int without its spec"):
-        mc.save_fit(3, tmp_path / "fit.nc")  # type: ignore[arg-type]
+        mc.save_fit(3, tmp_path / "fit.nc")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.nc"]
 
     def full(*_: Any, **__: Any) -> None:

@@ -61,7 +61,7 @@ def test_evidence_that_is_no_table(evidence: Any, words: list[str]) -> None:
 
 def test_studies_go_by_name() -> None:
     with pytest.raises(InputError, match=r"a Studies; .*fit\(spec, studies=studies\)"):
-        mc.fit("cr_rate", mc.load_studies())  # type: ignore[arg-type]
+        mc.fit("cr_rate", mc.load_studies())
 
 
 def test_a_column_that_stands_twice_is_named() -> None:
