@@ -691,7 +691,7 @@ def test_declared_sharing_is_no_news(study_data: Make) -> None:
 
 
 def test_references_to_other_studies(study_data: Make) -> None:
-    quoted = count(13, 20) | {"reported_by": "doe2O20"}
+    quoted = count(13, 20) | {"reported_by": "doe2o20"}
     studies = [
         make(study_data, "doe2020"),
         Study(
@@ -704,7 +704,7 @@ def test_references_to_other_studies(study_data: Make) -> None:
     ]
     assert [str(f) for f in library_gates(studies, files=["a.toml", "b.toml"])] == [
         (
-            "b.toml: warning: findings[0].reported_by: 'doe2O20' is not among the studies; "
+            "b.toml: warning: findings[0].reported_by: 'doe2o20' is not among the studies; "
             "try: did you mean 'doe2020'?"
         ),
         (

@@ -153,9 +153,11 @@ def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
         if spec.likelihood == "hsct" and ratio.measure != "hr":
             rule = f"an {MEASURES[ratio.measure]}; the question takes hazard ratios"
             candidate.leave_out("kind", rule.replace("an risk", "a risk"))
+        elif ratio.interval is None:
+            candidate.leave_out("kind", "no interval is printed")
         elif finding.misprint is not None and not (
-            ratio.lower <= ratio.estimate <= ratio.upper
-            and is_symmetric(ratio.estimate, ratio.lower, ratio.upper)
+            ratio.interval[0] <= ratio.estimate <= ratio.interval[1]
+            and is_symmetric(ratio.estimate, *ratio.interval)
         ):
             candidate.leave_out("kind", f"its interval is misprinted: {finding.misprint.why}")
     elif finding.count is not None:
@@ -345,6 +347,8 @@ def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterabl
         yield f"grades {outcome.from_grade} to 5 give {candidate.events}/{candidate.total}"
     if candidate.key in spec.admit:
         yield "admitted by name"
+    if finding.ratio is not None and finding.ratio.reversed:
+        yield "turned round: printed for the reverse comparison"
     if finding.reported_by is not None:
         yield f"quoted by {finding.reported_by}"
     if spec.timepoint and finding.timepoint is None:

@@ -115,7 +115,9 @@ def _percentage(count: Count, place: str) -> Iterator[_Disagreement]:
 
 
 def _ratio(ratio: Ratio, place: str) -> Iterator[_Disagreement]:
-    estimate, lower, upper = ratio.estimate, ratio.lower, ratio.upper
+    if ratio.interval is None:
+        return
+    estimate, (lower, upper) = ratio.estimate, ratio.interval
     shown = f"{estimate:g} ({lower:g}–{upper:g})"
     numbers = frozenset((estimate, lower, upper))
     if lower >= upper or not lower <= estimate <= upper:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 from metacart.errors import Fault, nearest, shown
 from metacart.records.paper import Period
+from metacart.records.shapes import is_id
 from metacart.records.study import Study
 
 __all__ = ["duplicate_ids", "library_gates", "shared_patients"]
@@ -57,6 +59,7 @@ def duplicate_ids(ids: Sequence[str], *, files: Sequence[str]) -> list[Fault]:
     return faults
 
 
+_PUBLICATION = re.compile(r"10\.\d{4,9}/\S+|PMC\d+|https?://\S+")
 _IDENTIFIERS = {"doi": "DOI", "pmid": "PMID", "pmcid": "PMC number"}
 
 
@@ -129,11 +132,14 @@ def _references(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
     for number, study in enumerate(studies):
         for index, finding in enumerate(study.findings):
             name = finding.reported_by
-            if name is not None and name not in known:
-                yield (
-                    number,
-                    _not_loaded(f"findings[{index}].reported_by", name, known),
-                )
+            if name is None or name in known or _PUBLICATION.fullmatch(name):
+                continue
+            place = f"findings[{index}].reported_by"
+            if is_id(name):
+                yield number, _not_loaded(place, name, known)
+            else:
+                allowed = "the id of a study, a DOI, a PMC number, or an address with https://"
+                yield number, Fault(place, shown(name), allowed, nearest(name, known))
         for index, arm in enumerate(study.arms):
             place = f"arms[{index}].shares_patients_with"
             for name in arm.shares_patients_with:

@@ -220,7 +220,7 @@ def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
     }
     if finding.ratio is None:
         return row | {"events": candidate.events, "total": candidate.total}
-    ratio = finding.ratio
+    ratio = finding.ratio.oriented()
     return row | {
         "kind": finding.kind,
         "ratio": ratio.estimate,
@@ -248,7 +248,9 @@ def _value(finding: Finding) -> str:
         return " v ".join(f"{group.events}/{group.total}" for group in groups)
     if finding.ratio is not None:
         ratio = finding.ratio
-        return f"{ratio.measure.upper()} {ratio.estimate:g} ({ratio.lower:g}–{ratio.upper:g})"
+        limits = "–".join(f"{limit:g}" for limit in ratio.interval or ())
+        words = f"{ratio.measure.upper()} {ratio.estimate:g} ({limits or 'no interval'})"
+        return f"{words}, reversed" if ratio.reversed else words
     if finding.survival is not None:
         survival = finding.survival
         points = [survival.exposed, survival.unexposed] if survival.exposed else [survival]

@@ -24,7 +24,11 @@ def _year_can_be(year: int) -> int:
 
 
 class Citation(Record):
-    """Where the paper is found; one identifier at least."""
+    """Where the paper is found; one identifier at least.
+
+    `read` says what the numbers of the file were read in: the whole paper, its abstract alone, or
+    tables and pages of others that quote it.
+    """
 
     title: Text
     authors: Words
@@ -36,6 +40,7 @@ class Citation(Record):
     registrations: Words = ()
     abstract_number: Text | None = None
     publication: Literal["paper", "abstract", "registry", "thesis"] = "paper"
+    read: Literal["full text", "abstract", "abstract and tables", "quotations"] | None = None
 
     def contradictions(self) -> list[Fault]:
         """Every paper but a thesis has an identifier."""
@@ -65,7 +70,11 @@ class Spread(Record):
 
 
 class Conduct(Record):
-    """How the study was run."""
+    """How the study was run.
+
+    `consecutive` is whether all eligible patients of the period were included, and
+    `follow_up_complete` whether fewer than 5 % were lost, where the paper says so.
+    """
 
     study_design: Text
     centres: Words = ()
@@ -74,3 +83,6 @@ class Conduct(Record):
     data_cutoff: Month | None = None
     follow_up: Spread | None = None
     registered: Literal["prospectively", "retrospectively", "unreported"] = "unreported"
+    direction: Literal["prospective", "retrospective"] | None = None
+    consecutive: bool | None = None
+    follow_up_complete: bool | None = None

@@ -10,6 +10,7 @@ from pydantic import Field
 from metacart.errors import Fault, nearest
 from metacart.records.base import Record, RootRecord
 from metacart.records.paper import Citation, Conduct, Spread
+from metacart.records.risk_of_bias import RiskOfBias
 from metacart.records.shapes import (
     Band,
     Id,
@@ -66,9 +67,9 @@ class Count(Record):
 class Arm(Record):
     """A treated group.
 
-    `target` is ``CD19``, ``CD22`` or ``dual``, the targets as one word; a file says ``mixed``
-    where some patients had one target and some another. `scfv_certainty` is ``stated`` unless a
-    file says otherwise, and nothing where no scFv is reported.
+    `target` is ``CD19``, ``CD22``, ``dual`` or ``unreported``, the targets as one word; a file
+    says ``mixed`` where some patients had one target and some another. `scfv_certainty` is
+    ``stated`` unless a file says otherwise, and nothing where no scFv is reported.
     """
 
     id: Id
@@ -85,7 +86,7 @@ class Arm(Record):
     )
     scfv_evidence: Text | None = None
     same_product: bool | None = None
-    targets: Annotated[Words, Field(min_length=1)]
+    targets: Words = ()
     target: Text = Field(default_factory=lambda arm: _one_word(arm.get("targets", ())))
     costimulation: Text | None = None
     vector: Text | None = None
@@ -104,7 +105,7 @@ class Arm(Record):
         if len(self.targets) > 1:
             words.append("mixed")
         if self.target not in words:
-            found = f"'{self.target}', but targets = {', '.join(self.targets)}"
+            found = f"'{self.target}', but targets = {', '.join(self.targets) or 'none'}"
             attempt = nearest(self.target, words) or "leave it out: the targets give it"
             faults.append(Fault("target", found, ", ".join(words), attempt))
         if self.scfv == "unreported" and self.scfv_certainty is not None:
@@ -120,6 +121,8 @@ class Arm(Record):
 
 
 def _one_word(targets: tuple[str, ...]) -> str:
+    if not targets:
+        return "unreported"
     return targets[0] if len(targets) == 1 else "dual"
 
 
@@ -132,15 +135,45 @@ class Contrast(Record):
 
 
 class Ratio(Record):
-    """A printed ratio, exposed against unexposed, with its interval."""
+    """A ratio as printed, with its interval where one is printed.
+
+    It compares the exposed with the unexposed; `reversed` marks one that is printed for the
+    unexposed against the exposed, and that an analysis turns round.
+    """
 
     measure: Literal["hr", "or", "rr"]
     estimate: Annotated[float, Field(gt=0)]
-    lower: Annotated[float, Field(gt=0)]
-    upper: Annotated[float, Field(gt=0)]
+    lower: Annotated[float, Field(gt=0)] | None = None
+    upper: Annotated[float, Field(gt=0)] | None = None
     level: Level = 0.95
     p: Text | None = None
     adjusted_for: Words = ()
+    reversed: bool = False
+
+    def contradictions(self) -> list[Fault]:
+        """An interval has two limits."""
+        if (self.lower is None) == (self.upper is None):
+            return []
+        absent = "lower" if self.lower is None else "upper"
+        return [Fault(absent, "this key is missing", "both limits of the interval, or neither")]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The printed limits, if there are any."""
+        return None if self.lower is None or self.upper is None else (self.lower, self.upper)
+
+    def oriented(self) -> Ratio:
+        """Return the ratio of the exposed against the unexposed."""
+        if not self.reversed:
+            return self
+        lower, upper = self.interval or (None, None)
+        turned = {
+            "estimate": 1 / self.estimate,
+            "lower": None if upper is None else 1 / upper,
+            "upper": None if lower is None else 1 / lower,
+            "reversed": False,
+        }
+        return self.model_copy(update=turned)
 
 
 class SurvivalPoint(Record):
@@ -204,7 +237,9 @@ KINDS: tuple[str, ...] = ("count", "grades", "contrast", "ratio", "survival", "q
 class Finding(Record):
     """One reported number with its place in the paper; exactly one kind of value.
 
-    `caution` is what must stand beside any answer that rests on this number.
+    `caution` is what must stand beside any answer that rests on this number. `reported_by` names
+    where a number was seen that was not read in the paper itself: a study of the library by its id,
+    or another publication by its DOI, PMC number or address.
     """
 
     arm: Text
@@ -329,6 +364,8 @@ class Discrepancy(Record):
 class Study(RootRecord):
     """One paper, one file in ``studies/``.
 
+    `primary_report` marks the paper that reports the primary endpoint of its cohort.
+
     Raises
     ------
     InputError
@@ -340,10 +377,12 @@ class Study(RootRecord):
     id: Id
     cohort: Id = Field(default_factory=lambda study: study.get("id", ""))
     citation: Citation
+    primary_report: bool = False
     conduct: Conduct
     arms: Annotated[tuple[Arm, ...], Field(strict=False, min_length=1)]
     findings: Annotated[tuple[Finding, ...], Field(strict=False)] = ()
     discrepancies: Annotated[tuple[Discrepancy, ...], Field(strict=False)] = ()
+    risk_of_bias: RiskOfBias = RiskOfBias()
     note: Text | None = None
 
     @property

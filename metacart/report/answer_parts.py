@@ -73,10 +73,12 @@ def kept(text: str) -> str:
 
 
 def printed_ratio(finding: Finding) -> tuple[str, str]:
-    """Return a ratio and its interval with the digits of the paper."""
+    """Return a ratio and its interval with the digits of the paper, or three where reversed."""
     ratio: Any = finding.ratio
+    turned, form = ratio.oriented(), ".3g" if ratio.reversed else "g"
     level = "" if ratio.level == 0.95 else f" ({percent(ratio.level)} % interval)"
-    return f"{ratio.estimate:g}", f"{ratio.lower:g} to {ratio.upper:g}{level}"
+    ends = f"{turned.lower:{form}} to {turned.upper:{form}}{level}"
+    return f"{turned.estimate:{form}}", ends
 
 
 def adjusted_words(finding: Finding) -> str:

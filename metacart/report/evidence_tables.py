@@ -87,10 +87,13 @@ _WAITING = {
 
 def _ratio_cells(finding: Finding, ratio: Ratio) -> tuple[str, str]:
     level = "" if ratio.level == 0.95 else f", {percent(ratio.level)} %"
-    # as printed: the last digit is the paper's
-    ends = f"{ratio.lower:g} to {ratio.upper:g}{level}"
+    # as printed, the last digit the paper's; three digits where it is turned round
+    turned = ratio.oriented()
+    form = ".3g" if ratio.reversed else "g"
+    ends = f"{turned.lower:{form}} to {turned.upper:{form}}{level}"
     waiting = _WAITING.get(finding.time_handling or "", "")
-    return waiting, f"{ratio.measure.upper()} {ratio.estimate:g} ({ends})"
+    printed = f"; printed for the reverse, {ratio.estimate:g}" if ratio.reversed else ""
+    return waiting, f"{ratio.measure.upper()} {turned.estimate:{form}} ({ends}){printed}"
 
 
 def _count_cells(row: dict[Any, Any], limits: Any) -> tuple[str, str]:
