@@ -20,7 +20,7 @@ class Scale:
     Attributes
     ----------
     name : str
-        ``identity``, ``log``, ``logit`` or ``cloglog``.
+        ``identity``, ``log``, ``logit``, ``cloglog`` or ``loglog``.
     link, inverse : callable
         Natural to model scale, and back; both work on arrays of any shape.
     natural : str
@@ -37,6 +37,11 @@ class Scale:
     natural: str
     linear: str
     bounds: tuple[float, float]
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the natural quantity is a share of patients."""
+        return self.bounds == (0.0, 1.0)
 
 
 def _as_float(values: ArrayLike) -> Array:
@@ -66,6 +71,16 @@ def _inverse_cloglog(value: ArrayLike) -> Array:
         return -np.expm1(-np.exp(_as_float(value)))
 
 
+def _loglog(share: ArrayLike) -> Array:
+    with np.errstate(divide="ignore"):
+        return -np.log(-np.log(_as_float(share)))
+
+
+def _inverse_loglog(value: ArrayLike) -> Array:
+    with np.errstate(over="ignore"):
+        return np.exp(-np.exp(-_as_float(value)))
+
+
 def _log(value: ArrayLike) -> Array:
     with np.errstate(divide="ignore"):
         return np.log(_as_float(value))
@@ -83,5 +98,7 @@ SCALES: dict[str, Scale] = {
         Scale("log", _log, _exp, "ratio", "log ratio", (0.0, np.inf)),
         Scale("logit", _logit, _expit, "rate", "log odds", (0.0, 1.0)),
         Scale("cloglog", _cloglog, _inverse_cloglog, "risk", "log cumulative hazard", (0.0, 1.0)),
+        # of a survival: minus the log cumulative hazard, so that more is better on both sides
+        Scale("loglog", _loglog, _inverse_loglog, "survival", "−log(−log)", (0.0, 1.0)),
     )
 }

@@ -11,7 +11,7 @@ from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
 from metacart.evidence.conversions import is_symmetric
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Arm, Finding, Study, grade_bands
+from metacart.records.study import Arm, Finding, Study, Survival, grade_bands
 from metacart.records.vocabulary import EXPOSURES, Outcome
 
 __all__ = ["MEASURES", "Candidate", "choose"]
@@ -25,6 +25,8 @@ _KINDS = {
     "survival": "a survival estimate",
     "quantile": "a quantile of a time",
 }
+# 52 weeks and 365 days are 12 months
+_MONTHS = {"day": 12 / 365, "week": 12 / 52, "month": 1.0, "year": 12.0}
 # Without an order in the question, infused first: an early death counts as failure.
 _POPULATIONS = ("infused", "evaluable", "enrolled", "responders")
 _TIME_HANDLING = ("time-dependent", "landmark")
@@ -60,6 +62,15 @@ class Candidate:
     def key(self) -> str:
         """The arm as ``study/arm``."""
         return f"{self.study.id}/{self.arm.id}"
+
+    @property
+    def timepoint(self) -> str | None:
+        """When it was counted; of a survival, the time of the estimate in months."""
+        survival = self.finding.survival
+        if survival is None:
+            return self.finding.timepoint
+        months = survival.time * _MONTHS[survival.unit]
+        return f"month {months:.0f}" if abs(months - round(months)) < 0.05 else None
 
     @property
     def patients(self) -> int:
@@ -143,11 +154,11 @@ def _exposure_words(finding: Finding) -> str:
 
 def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
     finding = candidate.finding
-    # a question with an exposure compares groups, one without is about arms
-    takes_ratios = spec.exposure is not None
-    if finding.kind not in (("ratio",) if takes_ratios else ("count", "grades")):
-        takes = "ratios" if takes_ratios else "counts"
-        candidate.leave_out("kind", f"{_KINDS[finding.kind]}; the question takes {takes}")
+    taken, words = _taken(spec)
+    if finding.kind not in taken:
+        candidate.leave_out("kind", f"{_KINDS[finding.kind]}; the question takes {words}")
+    elif finding.survival is not None:
+        _read_survival(candidate, finding.survival)
     elif finding.ratio is not None:
         ratio = finding.ratio
         if spec.likelihood == "hsct" and ratio.measure != "hr":
@@ -164,6 +175,21 @@ def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
         candidate.events, candidate.total = finding.count.events, finding.count.total
     elif finding.grades is not None:
         _read_grades(candidate, finding.grades, outcome)
+
+
+def _taken(spec: ModelSpec) -> tuple[tuple[str, ...], str]:
+    """Return the kinds of value that a question takes, and the word for them."""
+    if spec.likelihood == "survival":
+        return ("survival",), "survival at one time"
+    # a question with an exposure compares groups, one without is about arms
+    return (("ratio",), "ratios") if spec.exposure is not None else (("count", "grades"), "counts")
+
+
+def _read_survival(candidate: Candidate, survival: Survival) -> None:
+    if survival.lower is None or survival.upper is None:
+        candidate.leave_out("kind", "no interval is printed")
+    elif survival.estimate is None or not 0.0 < survival.estimate < 1.0:
+        candidate.leave_out("kind", "an estimate of 0 or 1 has no standard error")
 
 
 def _read_grades(candidate: Candidate, grades: dict[str, int], outcome: Outcome) -> None:
@@ -205,11 +231,14 @@ def _population(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
 
 
 def _timepoint(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
-    timepoint = candidate.finding.timepoint
+    timepoint = candidate.timepoint
     # a finding without a timepoint stays, as the last choice: most papers give one response
+    takes = ", ".join(spec.timepoint)
     if spec.timepoint and timepoint is not None and timepoint not in spec.timepoint:
-        takes = ", ".join(spec.timepoint)
         candidate.leave_out("timepoint", f"at {timepoint}; the question takes {takes}")
+    elif (survival := candidate.finding.survival) is not None and timepoint is None:
+        when = f"{survival.time:g} {survival.unit}s"
+        candidate.leave_out("timepoint", f"at {when}; the question takes {takes}")
 
 
 _ONE_BY_ONE: tuple[Callable[[Candidate, ModelSpec, Outcome], None], ...] = (
@@ -288,7 +317,7 @@ def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]
     if finding.ratio is not None:
         adjusted = bool(finding.ratio.adjusted_for)
         preferences.append((0, "an adjusted ratio") if adjusted else (1, "unadjusted"))
-    preferences.append(_rank(finding.timepoint, spec.timepoint, "no timepoint"))
+    preferences.append(_rank(candidate.timepoint, spec.timepoint, "no timepoint"))
     preferences.append(
         (0, "the direct count") if finding.grades is None else (1, "read from a table of grades")
     )
@@ -351,5 +380,5 @@ def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterabl
         yield "turned round: printed for the reverse comparison"
     if finding.reported_by is not None:
         yield f"quoted by {finding.reported_by}"
-    if spec.timepoint and finding.timepoint is None:
+    if spec.timepoint and candidate.timepoint is None:
         yield "no timepoint stated"

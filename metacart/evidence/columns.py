@@ -17,6 +17,7 @@ __all__ = [
     "PLACE_COLUMNS",
     "RATIO_COLUMNS",
     "RESERVED",
+    "SURVIVAL_COLUMNS",
     "Level",
     "absent_levels",
     "known_levels",
@@ -53,9 +54,12 @@ RATIO_COLUMNS: tuple[str, ...] = (
     "adjusted_for",
     "printed_as",
 )
+SURVIVAL_COLUMNS: tuple[str, ...] = ("survival", "lower", "upper", "level", "printed_as")
 
 
-RESERVED: frozenset[str] = frozenset((*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *RATIO_COLUMNS))
+RESERVED: frozenset[str] = frozenset(
+    (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *RATIO_COLUMNS, *SURVIVAL_COLUMNS)
+)
 
 
 def levels_of(study: Study, arm: Arm, grading: str | None) -> dict[str, Level | None]:
@@ -108,7 +112,7 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
         yield from _unknown("outcome", spec.outcome, studies.vocabulary)
     if spec.exposure is not None:
         yield from _unknown("exposure", spec.exposure, EXPOSURES)
-        if spec.likelihood in ("binomial", "beta_binomial"):
+        if spec.likelihood in ("binomial", "beta_binomial", "survival"):
             yield Fault(
                 "exposure",
                 f"'{spec.exposure}' compares groups, but {spec.likelihood} takes whole arms",
@@ -118,6 +122,10 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
     elif spec.likelihood in ("hsct", "normal"):
         hint = 'exposure = "hsct"' if spec.likelihood == "hsct" else ""
         yield Fault("exposure", "this key is missing", ", ".join(EXPOSURES), hint)
+    if spec.likelihood == "survival" and len(spec.timepoint) != 1:
+        found = ", ".join(spec.timepoint) or "this key is missing"
+        hint = 'timepoint = ["month 12"]'
+        yield Fault("timepoint", found, "one time of each curve, in months", hint)
     arms = [f"{study.id}/{arm.id}" for study in studies for arm in study.arms]
     for number, name in enumerate(spec.admit):
         if name not in arms:

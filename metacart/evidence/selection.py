@@ -15,6 +15,7 @@ from metacart.evidence.columns import (
     COUNT_COLUMNS,
     PLACE_COLUMNS,
     RATIO_COLUMNS,
+    SURVIVAL_COLUMNS,
     absent_levels,
     spec_faults,
 )
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["StudySource", "account", "studies_of", "tabulate"]
+
+_VALUES = {"ratio": RATIO_COLUMNS, "survival": SURVIVAL_COLUMNS}
 
 StudySource = Iterable[Study] | PathLike | Sequence[PathLike]
 
@@ -81,7 +84,7 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     attributes = {name for each in used for name in each.arm.attributes}
     # a moderator that only arms left out have is a column without values, not a missing one
     attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
-    value = COUNT_COLUMNS if used[0].finding.ratio is None else RATIO_COLUMNS
+    value = _VALUES.get(used[0].finding.kind, COUNT_COLUMNS)
     columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS)]
     columns += [*sorted(attributes), *value]
     return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
@@ -119,7 +122,7 @@ def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFram
             "finding": each.number,
             "outcome": each.finding.outcome,
             "population": each.finding.population,
-            "timepoint": each.finding.timepoint,
+            "timepoint": each.timepoint,
             "kind": each.finding.kind,
             "value": _value(each.finding),
             "at": each.finding.at,
@@ -214,10 +217,19 @@ def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
         "year": study.citation.year,
         "outcome": spec.outcome,
         "population": finding.population,
-        "timepoint": finding.timepoint,
+        "timepoint": candidate.timepoint,
         "at": finding.at,
         "finding": candidate.number,
     }
+    if finding.survival is not None:
+        survival = finding.survival
+        return row | {
+            "survival": survival.estimate,
+            "lower": survival.lower,
+            "upper": survival.upper,
+            "level": survival.level,
+            "printed_as": finding.printed_as,
+        }
     if finding.ratio is None:
         return row | {"events": candidate.events, "total": candidate.total}
     ratio = finding.ratio.oriented()

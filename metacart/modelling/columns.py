@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected, nearest
 from metacart.evidence.conversions import interval_to_se, is_symmetric, midpoint
+from metacart.evidence.landmark import survival_se
+from metacart.scales import SCALES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,7 @@ __all__ = [
     "numeric",
     "read_counts",
     "read_estimates",
+    "read_survival",
     "read_transplant",
     "require",
     "row_name",
@@ -288,19 +291,7 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
         numeric(evidence, name, faults, above=0, allowed="a finite number above 0")
         for name in ("ratio", "lower", "upper")
     )
-    level = np.full(len(evidence), 0.95)
-    if "level" in evidence.columns:
-        level = numeric(evidence, "level", faults, above=0, allowed="such as 0.95")
-        wrong = (level <= 0.5) | (level >= 1)
-        faults += [
-            Fault(
-                f"{row_name(evidence, position)}, column 'level'",
-                f"{level[position]:g}",
-                "a share between 0.5 and 1, such as 0.95",
-            )
-            for position in np.flatnonzero(wrong)
-        ]
-        level[wrong] = np.nan
+    level = _levels(evidence, faults)
     columns = "columns 'ratio', 'lower', 'upper'"
     se = np.full(len(evidence), np.nan)
     # a row with a fault of its own, or without a column, has none beside it here
@@ -332,6 +323,62 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
     if faults:
         raise InputError(faults)
     return {"estimate": estimate, "se": se}
+
+
+def _levels(evidence: pd.DataFrame, faults: list[Fault]) -> NDArray[np.float64]:
+    """Return the level of each interval, 0.95 without such a column; faults are added."""
+    if "level" not in evidence.columns:
+        return np.full(len(evidence), 0.95)
+    level = numeric(evidence, "level", faults, above=0, allowed="such as 0.95")
+    wrong = (level <= 0.5) | (level >= 1)
+    faults += [
+        Fault(
+            f"{row_name(evidence, position)}, column 'level'",
+            f"{level[position]:g}",
+            "a share between 0.5 and 1, such as 0.95",
+        )
+        for position in np.flatnonzero(wrong)
+    ]
+    level[wrong] = np.nan
+    return level
+
+
+def read_survival(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
+    """Read survival at one time with its interval, as shares between 0 and 1.
+
+    The standard error on the log(−log) scale is the distance of the limits there where the printed
+    interval is symmetric on it, else it comes from the width of the interval by the delta method.
+    """
+    faults = require(evidence, ("survival", "lower", "upper"))
+    inside = "a share above 0 and below 1"
+    survival = numeric(evidence, "survival", faults, above=0, most=1, allowed=inside)
+    lower = numeric(evidence, "lower", faults, least=0, most=1, allowed="a share from 0 to 1")
+    upper = numeric(evidence, "upper", faults, least=0, most=1, allowed="a share from 0 to 1")
+    level = _levels(evidence, faults)
+    se = np.full(len(evidence), np.nan)
+    for position in np.flatnonzero(np.isfinite(survival) & np.isfinite(lower) & np.isfinite(upper)):
+        mid, low, high = survival[position], lower[position], upper[position]
+        place = f"{row_name(evidence, position)}, columns 'survival', 'lower', 'upper'"
+        if mid == 1.0:
+            hint = "use the counts of this study: 0 events among its patients"
+            faults.append(Fault(place, "a survival of 1 has no standard error", inside, hint))
+        elif not (low <= mid <= high and low < high):
+            found = f"{mid:g} ({low:g} to {high:g})"
+            faults.append(Fault(place, found, "an interval that contains its estimate"))
+        elif np.isfinite(level[position]):
+            se[position] = survival_se(mid, low, high, level=level[position])
+    estimate = SCALES["loglog"].link(survival)
+    if not faults:
+        faults += _too_precise(evidence, estimate, se, "columns 'survival', 'lower', 'upper'")
+    if faults:
+        raise InputError(faults)
+    return {
+        "estimate": estimate,
+        "se": se,
+        "survival": survival,
+        "lower": lower,
+        "upper": upper,
+    }
 
 
 def read_transplant(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:

@@ -201,6 +201,11 @@ def _crude_normal(data: Data, scale: Scale) -> tuple[Array, Array, Array]:
     )
 
 
+def _crude_survival(data: Data, _scale: Scale) -> tuple[Array, Array, Array]:
+    """As printed: the interval need not be symmetric on the model scale."""
+    return data["survival"], data["lower"], data["upper"]
+
+
 # --- the transplant question --------------------------------------------------------------------
 
 
@@ -247,6 +252,22 @@ _ENTRIES = (
         crude=_crude_normal,
         observed="estimate",
         contrast=True,
+    ),
+    Likelihood(
+        name="survival",
+        title="Kaplan–Meier estimates at one time",
+        formula="−log(−log S) ~ Normal(θ, se)",
+        scales=("loglog",),
+        columns=("survival, lower, upper",),
+        priors={"loglog": ARM_PRIORS},
+        read=columns.read_survival,
+        observe=_observe_normal,
+        logp=_logp_normal,
+        derivatives=_derivatives_normal,
+        simulate=_simulate_normal,
+        approximate=_approximate_normal,
+        crude=_crude_survival,
+        observed="estimate",
     ),
     Likelihood(
         name="hsct",

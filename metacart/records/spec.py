@@ -36,7 +36,7 @@ FILTERS: tuple[str, ...] = (
 
 Levels = Annotated[tuple[Scalar, ...], Field(strict=False)]
 # what `thresholds` are numbers of, for the likelihoods and scales that say so
-_RATES = frozenset(("binomial", "beta_binomial", "logit", "cloglog"))
+_RATES = frozenset(("binomial", "beta_binomial", "survival", "logit", "cloglog", "loglog"))
 _RATIOS = frozenset(("hsct", "log"))
 
 
@@ -77,9 +77,9 @@ class ModelSpec(RootRecord):
     Parameters
     ----------
     likelihood : str
-        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"normal"``, ``"hsct"``. Whether the
+        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"normal"``, ``"hsct"``, ``"survival"``. Whether the
         name is known is checked where the model is fitted, so that a user's own is welcome.
-    scale : {"identity", "log", "logit", "cloglog"}, optional
+    scale : {"identity", "log", "logit", "cloglog", "loglog"}, optional
         The model scale; each likelihood has its default and allows some.
     moderators : sequence of str
         Columns of the evidence that enter the regression.
@@ -142,7 +142,7 @@ class ModelSpec(RootRecord):
     reported_by: Literal["include", "exclude"] = "include"
     recode: dict[str, dict[str, Levels]] = {}
     likelihood: Annotated[Id, Field(examples=["binomial"])]
-    scale: Literal["identity", "log", "logit", "cloglog"] | None = None
+    scale: Literal["identity", "log", "logit", "cloglog", "loglog"] | None = None
     moderators: Words = ()
     reference: dict[str, Scalar] = {}
     group: Literal["study", "cohort"] = "study"

@@ -95,15 +95,11 @@ def answer(
     )
     return Answer(
         "; ".join(shorts),
-        "difference of population averages" if _is_rate(scale) else "median study",
+        "difference of population averages" if scale.is_rate else "median study",
         (*leads, *whole.lead[:1]),
         cautions=(*remarks, *cautions),
         conclusion=f"{whole.conclusion} {' '.join(f'{capital(each)}.' for each in shorts)}",
     )
-
-
-def _is_rate(scale: Scale) -> bool:
-    return scale.name in ("logit", "cloglog")
 
 
 def _pooled(
@@ -113,7 +109,7 @@ def _pooled(
     reach = limits(further, scale).split(" to ")
     where = str(rows["median study"]["at"])
     over = f"; {where}" if where else ""
-    if _is_rate(scale):
+    if scale.is_rate:
         row = rows["population average"]
         value, ends = middle(row, scale), limits(row, scale)
         lead = Markup(
@@ -153,7 +149,7 @@ def _own_rate(
 ) -> Answer | None:
     """Put what a single study reports before what the model makes of it."""
     design = design_of(fit)
-    if not basis.alone or not _is_rate(scale) or design.sizes["finding"] > 1:
+    if not basis.alone or not scale.is_rate or design.sizes["finding"] > 1:
         return None
     events, total = (int(design[name].to_numpy()[0]) for name in ("events", "total"))
     rate, lower, upper = (
@@ -201,7 +197,7 @@ def _ratio_words(fit: xr.DataTree, outcome: Outcome) -> str:
 def _contrast(frame: pd.DataFrame, outcome: Outcome, scale: Scale) -> tuple[Markup, str, str]:
     level, reference = (level_word(frame.attrs[name]) for name in ("level", "reference"))
     moderator = column_words(str(frame.attrs["moderator"]))
-    rates = _is_rate(scale)
+    rates = scale.is_rate
     wanted = "risk difference" if rates else frame["measure"].iloc[0]
     row = frame[frame["measure"] == wanted].iloc[0]
     if rates:

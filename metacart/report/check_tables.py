@@ -96,7 +96,7 @@ def predictive_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scal
                 "strong" if row["surprising"] else "",
             )
         )
-    unit = "; rates in % of patients" if scale.name in ("logit", "cloglog") else ""
+    unit = "; rates in % of patients" if scale.is_rate else ""
     return table_of(
         f"Posterior predictive checks{unit}",
         [

@@ -244,7 +244,7 @@ def prior_table(fit: xr.DataTree) -> Table:
 
 def _says(kind: str, prior: Prior, scale: Scale) -> str:
     lower, upper = (float(value) for value in prior.quantile([0.025, 0.975]))
-    rate = scale.name in ("logit", "cloglog")
+    rate = scale.is_rate
     if kind == "mu":
         ends = interval(float(scale.inverse(lower)), float(scale.inverse(upper)), scale)
         what = "a rate" if rate else "a ratio" if scale.name == "log" else "a value"

@@ -131,7 +131,7 @@ def threshold_table(fit: xr.DataTree, summary: pd.DataFrame) -> Table:
 
 
 def _threshold(value: float, scale: Scale) -> str:
-    if scale.name in ("logit", "cloglog"):
+    if scale.is_rate:
         return f"{100 * value:g} %"
     return f"{value:g}"
 
@@ -152,7 +152,7 @@ def _cell(row: Mapping[Any, Any], name: str, scale: Scale) -> str:
 
 def _error(row: Mapping[Any, Any], name: str, scale: Scale) -> str:
     error = float(row["mcse"])
-    if name in NAMED and scale.name in ("logit", "cloglog"):
+    if name in NAMED and scale.is_rate:
         return f"{100 * error:.1g} points" if error else "0 points"
     return f"{error:.1g}"
 

@@ -307,7 +307,7 @@ def _predictive_words(
 ) -> str:
     """Say whether the reported numbers look like data of the model, and what that is worth."""
     surprising = checks[checks["surprising"]].to_dict("records")
-    size = "numbers of patients" if scale.name in ("logit", "cloglog") else "standard errors"
+    size = "numbers of patients" if scale.is_rate else "standard errors"
     basis = (
         f"New studies were drawn from the model, with the {size} of the real ones, "
         "and set beside what was reported. "

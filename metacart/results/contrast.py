@@ -124,7 +124,7 @@ def _words(row: Mapping[Any, Any] | pd.Series[Any]) -> str:
 def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, str], Array]:
     difference = draws.linear(level).mean(axis=-1) - draws.linear(reference).mean(axis=-1)
     apart = difference + draws.tau * (draws.new_effects(1) - draws.new_effects(2))
-    if draws.scale.name not in ("logit", "cloglog"):
+    if not draws.scale.is_rate:
         name = "ratio of ratios" if draws.scale.name == "log" else "difference"
         turn = draws.scale.inverse
         return {
@@ -132,6 +132,8 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
             (_APART, name): turn(apart),
         }
     odds = "odds ratio" if draws.scale.name == "logit" else "hazard ratio"
+    # survival rises with the scale, the hazard falls
+    sign = -1.0 if draws.scale.name == "loglog" else 1.0
     average, against = draws.population_average(level), draws.population_average(reference)
     one = _risk_difference(draws, level, reference, shared=True)
     two = _risk_difference(draws, level, reference, shared=False)
@@ -139,9 +141,9 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
         ("population average", "odds ratio"): (average / (1 - average)) / (against / (1 - against)),
         ("population average", "risk difference"): average - against,
         ("population average", "risk ratio"): average / against,
-        ("median study (conditional)", odds): np.exp(difference),
+        ("median study (conditional)", odds): np.exp(sign * difference),
         ("next study, both levels in it", "risk difference"): one,
-        (_APART, odds): np.exp(apart),
+        (_APART, odds): np.exp(sign * apart),
         (_APART, "risk difference"): two,
     }
 

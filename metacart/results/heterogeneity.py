@@ -70,7 +70,7 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
             typical = (
                 (weights.shape[-1] - 1) * total / (total**2 - (weights**2).sum(axis=-1)).clip(0.0)
             )
-        rates = scale.name in ("logit", "cloglog")
+        rates = scale.is_rate
         caution = (
             "a convenience that misleads for proportions: it" if rates else "a convenience: it"
         )

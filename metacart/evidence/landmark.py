@@ -1,0 +1,52 @@
+"""Survival at one time: how precise a printed Kaplan-Meier estimate is."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from metacart.evidence.conversions import midpoint
+from metacart.scales import SCALES
+
+__all__ = ["survival_se"]
+
+# papers print whole percents, of the estimate and of both limits
+_ROUNDING = 0.01
+
+
+def survival_se(estimate: float, lower: float, upper: float, *, level: float = 0.95) -> float:
+    """Return the standard error of log(-log S) that a printed interval of S implies.
+
+    Parameters
+    ----------
+    estimate, lower, upper : float
+        Survival and its limits as shares; the estimate lies above 0 and below 1.
+    level : float
+        The level of the interval.
+
+    Returns
+    -------
+    float
+        The distance of the limits on the scale divided by 2z, where the interval is symmetric
+        there within its printed precision; else by the delta method from its width.
+
+    Notes
+    -----
+    Most programs make the interval on the log(-log) scale (Kalbfleisch and Prentice 2002, section
+    1.4). One made on another scale, or cut off at 0 or 1, has the standard error
+    (upper - lower) / (2z) of S, and SE[log(-log S)] = SE[S] / (S |log S|).
+
+    Examples
+    --------
+    >>> round(survival_se(0.91, 0.508, 0.987), 3)
+    1.007
+    >>> round(survival_se(0.80, 0.70, 0.90), 3)
+    0.286
+    """
+    twice = 2.0 * NormalDist().inv_cdf(0.5 + level / 2.0)
+    if 0.0 < lower and upper < 1.0:
+        middle = midpoint(lower, upper, scale="loglog")
+        if abs(middle - estimate) <= _ROUNDING:
+            link = SCALES["loglog"].link
+            return float(link(upper) - link(lower)) / twice
+    return (upper - lower) / twice / (estimate * abs(math.log(estimate)))
