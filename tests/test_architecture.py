@@ -28,8 +28,8 @@ FLOORS = {
     "plots": 5,
     "report": 6,
     "cli": 7,
+    "commands": 7,
     "screen": 7,
-    "shell": 7,
     "__init__": 7,
     "__main__": 7,
 }

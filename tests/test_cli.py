@@ -19,7 +19,8 @@ import pytest
 from markupsafe import Markup
 
 import metacart as mc
-from metacart import cli, screen, shell
+from metacart import cli, screen
+from metacart.commands.fit_words import level_rows
 from metacart.errors import Fault, InputError
 from metacart.inference.records import evidence_text
 from metacart.records.spec import FILTERS
@@ -732,7 +733,7 @@ def test_arms_of_a_level_are_counted_together() -> None:
         }
     )
     fit = SimpleNamespace(attrs={"evidence": evidence_text(evidence)})
-    rows = [row.cells for row in shell.level_rows(fit, "new", "true", "false").rows]
+    rows = [row.cells for row in level_rows(fit, "new", "true", "false").rows]
     assert rows == [
         ("true", "A 2020", "car", "1/4"),
         ("true", "C 2022", "car", "3/6"),

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 import metacart as mc
 from metacart import cli
+from metacart.commands import fits
 from metacart.records.spec import FILTERS
 from metacart.records.vocabulary import (
     EXPOSURES,
@@ -114,7 +115,7 @@ def test_examples_of_the_help_are_those_of_the_readme(
     assert cli.main([verb, "--help"]) == 0
     example = capsys.readouterr().out.partition("Example: metacart ")[2].strip()
     assert example in [line.partition("#")[0].strip() for line in SHELL]
-    default = inspect.signature(cli.report).parameters["out"].default
+    default = inspect.signature(fits.report).parameters["out"].default
     assert f"--out {default}" not in example
 
 

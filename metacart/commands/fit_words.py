@@ -1,9 +1,8 @@
-"""What the shell says of studies, questions and fits, in the words and numbers of the page."""
+"""What the shell says of questions and fits, in the words and numbers of the page."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from metacart.evidence.collection import Studies
     from metacart.records.spec import ModelSpec
-    from metacart.records.study import Study
-    from metacart.records.vocabulary import Outcome
     from metacart.report.basis import Basis
 
 __all__ = [
@@ -27,92 +24,11 @@ __all__ = [
     "forest_rows",
     "level_rows",
     "show_fit",
-    "study_tables",
     "surprises",
-    "vocabulary_tables",
 ]
 
 # more findings are not named beside the numbers of a fit
 _LISTED = 6
-# the first of these that a paper gives is the number of patients of an arm
-_COUNTED = ("infused", "enrolled", "evaluable")
-
-
-def study_tables(studies: Studies) -> tuple[Table, Table]:
-    """Return the studies, and the outcomes that they report."""
-    rows = [
-        (
-            study.id,
-            study.label,
-            len(study.arms),
-            _patients(study),
-            len(study.findings),
-        )
-        for study in studies
-    ]
-    found = Counter(finding.outcome for study in studies for finding in study.findings)
-    within = Counter(
-        name for study in studies for name in {finding.outcome for finding in study.findings}
-    )
-    listed = table_of(
-        "Studies",
-        [
-            Column("id"),
-            Column("study"),
-            Column("arms", "number"),
-            Column("patients"),
-            Column("findings", "number"),
-        ],
-        rows,
-    )
-    outcomes = table_of(
-        "What they report",
-        [Column("outcome"), Column("studies", "number"), Column("findings", "number")],
-        [(name, within[name], number) for name, number in found.most_common()],
-    )
-    return listed, outcomes
-
-
-def _patients(study: Study) -> str:
-    """Return how many patients there are, and of which population; each counts in one arm only."""
-    known = []
-    for arm in study.arms:
-        if not arm.shares_patients_with:
-            numbers = ((getattr(arm.patients, name), name) for name in _COUNTED)
-            known += [next((each for each in numbers if each[0] is not None), (0, ""))]
-    names = " or ".join(dict.fromkeys(name for _, name in known if name))
-    return f"{sum(number for number, _ in known)} {names}" if names else ""
-
-
-def vocabulary_tables(outcomes: Mapping[str, Outcome]) -> Iterator[Table]:
-    """Yield the words of study files and models: outcomes first, then the short lists."""
-    from metacart.records.spec import FILTERS
-    from metacart.records.vocabulary import EXPOSURES, GRADINGS, POPULATIONS, TIME_HANDLINGS
-
-    yield table_of(
-        "Outcomes",
-        [Column("outcome"), Column("better"), Column("an event is", "text"), Column("part of")],
-        [
-            (name, outcome.better, outcome.definition, outcome.parent)
-            for name, outcome in outcomes.items()
-        ],
-    )
-    yield table_of(
-        "Exposures: what the two groups of a comparison inside an arm differ in",
-        [Column("exposure"), Column("is", "text")],
-        EXPOSURES.items(),
-    )
-    words = {
-        "population": POPULATIONS,
-        "grading": GRADINGS,
-        "time_handling": TIME_HANDLINGS,
-        "[include]": FILTERS,
-    }
-    yield table_of(
-        "Other keys and the words that they take",
-        [Column("key"), Column("words", "text")],
-        [(key, ", ".join(known)) for key, known in words.items()],
-    )
 
 
 def show_fit(

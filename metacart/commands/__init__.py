@@ -1,0 +1,4 @@
+"""The verbs of the shell, a module for each group of them.
+
+Floor 7.
+"""

@@ -1,0 +1,187 @@
+"""Fits: of one question with its estimands, forest or comparison, and of several on a page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import metacart as mc
+from metacart import screen
+from metacart.commands.fit_words import fit_tables, forest_rows, level_rows, show_fit, surprises
+from metacart.commands.options import (
+    NOT_CONVERGED,
+    OK,
+    Draws,
+    Folders,
+    Models,
+    Question,
+    Quiet,
+    Seed,
+    check_out,
+    folders_of,
+    read_question,
+)
+from metacart.errors import Fault, InputError, collected, nearest
+from metacart.report import DEFAULT_SEED
+from metacart.screen import count_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: metacart fit cr_rate --out cr_rate.nc")
+def fit(
+    spec: Question,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The fit as netCDF: FILE.nc.")],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = DEFAULT_SEED,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model, show its estimands, save the fit."""
+    question, collection = read_question(spec, studies, models, lambda: check_out(out, (".nc",)))
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
+    mc.save_fit(result, out)
+    show_fit(result, collection, fit_tables(result))
+    return _verdict(result, out, quiet)
+
+
+@app.command(epilog="Example: metacart forest cr_rate --out cr_rate.svg")
+def forest(
+    spec: Question,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The figure: FILE.svg, FILE.png or FILE.pdf.")
+    ],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = DEFAULT_SEED,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model and draw its forest plot."""
+    formats = (".svg", ".png", ".pdf")
+    question, collection = read_question(spec, studies, models, lambda: check_out(out, formats))
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
+    mc.plot_forest(result, file=out)
+    show_fit(result, collection, [forest_rows(result)])
+    return _verdict(result, out, quiet)
+
+
+@app.command(epilog="Example: metacart compare my_models/again_cr.toml infusion retreatment first")
+def compare(
+    spec: Question,
+    moderator: Annotated[
+        str, typer.Argument(metavar="MODERATOR", help="One of the model's moderators.")
+    ],
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="The level in question.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The level it is compared with.")
+    ],
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = DEFAULT_SEED,
+    draws: Draws = 4000,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model and compare two levels of a moderator."""
+    question, collection = read_question(spec, studies, models)
+    evidence = mc.tabulate(collection, question)
+    _check_levels(question, evidence, moderator, level, reference)
+    result = _fit(question, evidence, draws, seed, quiet)
+    from metacart.report.result_tables import contrast_table
+
+    table = mc.contrast(result, moderator, level, reference)
+    shown = [level_rows(result, moderator, level, reference), contrast_table(table)]
+    show_fit(result, collection, shown, contrasts={moderator: table})
+    return _verdict(result, None, quiet)
+
+
+@app.command(epilog="Example: metacart report cr_rate severe_crs --out two_questions")
+def report(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPEC…]", help="Names or paths of models; all by default."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the page.")] = Path(
+        "report"
+    ),
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = DEFAULT_SEED,
+    quiet: Quiet = False,
+) -> int:
+    """Answer the questions on one page."""
+    progress = False if quiet else None
+    written = mc.report(
+        specs or None,
+        out=out,
+        studies=folders_of(studies) or None,
+        models=models,
+        seed=seed,
+        progress=progress,
+    )
+    screen.say(str(written.page))
+    if not quiet:
+        screen.note(f"{count_of(len(written.answered), 'question')} answered, seed {written.seed}")
+        for name in written.unanswered:
+            screen.note(f"warning: {name}: this evidence cannot answer it; the page says why")
+    for name in written.failed:
+        screen.note(f"{name}: not converged, must not be used; the page says why")
+    return OK if written.converged else NOT_CONVERGED
+
+
+def _check_levels(
+    question: mc.ModelSpec, evidence: pd.DataFrame, moderator: str, level: str, reference: str
+) -> None:
+    """Refuse a comparison that the evidence does not hold before anything is fitted."""
+    from metacart.modelling.moderators import read_moderators
+
+    moderators = {item.name: item for item in read_moderators(question, evidence)}
+    if moderator not in moderators:
+        raise InputError(
+            Fault(
+                "MODERATOR",
+                f"'{moderator}' is not in {question.name}",
+                ", ".join(moderators) or "none: the model has no moderators",
+                nearest(moderator, moderators) or "name it in the model's `moderators`",
+            )
+        )
+    faults: list[Fault] = []
+    for place, value in (("LEVEL", level), ("REFERENCE", reference)):
+        with collected(faults):
+            moderators[moderator].code([value], place=place)
+    if level == reference:
+        faults.append(Fault("LEVEL", f"'{level}' against itself", "two different levels"))
+    if faults:
+        raise InputError(faults)
+
+
+def _fit(
+    question: mc.ModelSpec, evidence: pd.DataFrame, draws: int, seed: int, quiet: bool
+) -> xr.DataTree:
+    if sys.stderr.isatty() and not quiet:
+        screen.note(f"fitting {question.name} to {count_of(len(evidence), 'finding')} …")
+    progress = False if quiet else None
+    return mc.fit(question, evidence, draws=draws, seed=seed, progress=progress)
+
+
+def _verdict(result: xr.DataTree, out: Path | None, quiet: bool) -> int:
+    """Say what to think of the fit and where it went, and return the exit status."""
+    if not quiet:
+        for surprise in surprises(result):
+            screen.note(f"warning: {surprise}")
+        if out is not None:
+            screen.note(f"wrote {out}")
+    if result.attrs["converged"]:
+        return OK
+    screen.note(f"not converged, must not be used: {result.attrs['gate']}")
+    return NOT_CONVERGED

@@ -1,0 +1,102 @@
+"""What several commands take: options, the question with its studies, and a file to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import metacart as mc
+from metacart.errors import Fault, InputError, collected, nearest
+from metacart.inference.arguments import LARGEST_SEED
+
+__all__ = [
+    "FAULTY",
+    "INTERRUPTED",
+    "NOT_CONVERGED",
+    "OK",
+    "Draws",
+    "Folders",
+    "Models",
+    "Question",
+    "Quiet",
+    "Seed",
+    "check_out",
+    "folders_of",
+    "read_question",
+]
+
+OK, NOT_CONVERGED, FAULTY, INTERRUPTED = 0, 1, 2, 130
+_BUNDLED = "bundled"
+
+Question = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="The name of a shipped model, or the path of a .toml."),
+]
+Folders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--studies",
+        metavar="DIR",
+        help="A folder of study files instead of the bundled ones; may be repeated, and "
+        f"'{_BUNDLED}' stands for those.",
+    ),
+]
+Models = Annotated[
+    Path | None,
+    typer.Option("--models", metavar="DIR", help="Where models are looked up by name."),
+]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="The same seed, the same numbers."),
+]
+Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each of four chains.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only results and faults: no progress, no notes.")
+]
+
+
+def read_question(
+    spec: str,
+    studies: Sequence[str] | None,
+    models: Path | None,
+    *checks: Callable[[], None],
+) -> tuple[mc.ModelSpec, mc.Studies]:
+    """Return the question and the studies, or every fault of these and of the options."""
+    faults: list[Fault] = []
+    question = collection = None
+    for check_option in checks:
+        with collected(faults):
+            check_option()
+    with collected(faults):
+        question = mc.load_model(spec, folder=models)
+    with collected(faults):
+        collection = mc.load_studies(*folders_of(studies))
+    if question is not None and collection is not None:
+        from metacart.modelling.check import question_faults
+
+        faults += question_faults(question, collection)
+    if question is None or collection is None or faults:
+        raise InputError(faults)
+    return question, collection
+
+
+def folders_of(studies: Sequence[str] | None) -> list[str | Path]:
+    """Return the folders that were named, and none for the bundled one alone."""
+    return [mc.BUNDLED if folder == _BUNDLED else folder for folder in studies or ()]
+
+
+def check_out(out: Path, formats: Sequence[str]) -> None:
+    """Refuse a file that cannot be written before anything is fitted."""
+    allowed = "a file ending in " + " or ".join(formats)
+    if out.suffix not in formats:
+        hint = nearest(out.suffix, formats) or f"{out.stem or 'result'}{formats[0]}"
+        raise InputError(Fault("--out", f"'{out}'", allowed, hint))
+    if out.is_dir():
+        raise InputError(Fault("--out", f"'{out}' is a folder", allowed))
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(Fault("--out", f"'{above}' cannot be written to", "a folder of yours"))
