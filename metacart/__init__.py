@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metacart.errors import Fault, InputError, MetacartError
+    from metacart.evidence import conversions
     from metacart.evidence.library import (
         BUNDLED,
         Studies,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
+    from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.summary import summarize
 
@@ -61,7 +63,9 @@ __all__ = [
     "__version__",
     "account",
     "check_studies",
+    "compare_published",
     "contrast",
+    "conversions",
     "diagnostics",
     "fit",
     "forest_table",
@@ -87,6 +91,7 @@ __all__ = [
 # Where each name lives; its room is imported when the name is first used.
 _HOMES = {
     "errors": ("Fault", "InputError", "MetacartError"),
+    "evidence": ("conversions",),
     "evidence.library": (
         "BUNDLED",
         "Studies",
@@ -111,6 +116,7 @@ _HOMES = {
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
+    "results.published": ("compare_published",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.summary": ("summarize",),
 }

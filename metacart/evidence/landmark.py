@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from metacart.evidence.conversions import midpoint
+from metacart.evidence.printed import midpoint
 from metacart.scales import SCALES
 
-__all__ = ["survival_se"]
+__all__ = ["survival_se", "symmetric_loglog"]
 
 # papers print whole percents, of the estimate and of both limits
 _ROUNDING = 0.01
@@ -44,9 +44,14 @@ def survival_se(estimate: float, lower: float, upper: float, *, level: float = 0
     0.286
     """
     twice = 2.0 * NormalDist().inv_cdf(0.5 + level / 2.0)
-    if 0.0 < lower and upper < 1.0:
-        middle = midpoint(lower, upper, scale="loglog")
-        if abs(middle - estimate) <= _ROUNDING:
-            link = SCALES["loglog"].link
-            return float(link(upper) - link(lower)) / twice
+    if symmetric_loglog(estimate, lower, upper):
+        link = SCALES["loglog"].link
+        return float(link(upper) - link(lower)) / twice
     return (upper - lower) / twice / (estimate * abs(math.log(estimate)))
+
+
+def symmetric_loglog(estimate: float, lower: float, upper: float) -> bool:
+    """Return whether an interval was made on the log(-log) scale, within its printed precision."""
+    if lower <= 0.0 or upper >= 1.0:
+        return False
+    return abs(midpoint(lower, upper, scale="loglog") - estimate) <= _ROUNDING

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected, nearest
-from metacart.evidence.conversions import interval_to_se, is_symmetric, midpoint
+from metacart.evidence.conversions import interval_to_se
 from metacart.evidence.landmark import survival_se
+from metacart.evidence.printed import is_symmetric, midpoint
 from metacart.scales import SCALES
 
 if TYPE_CHECKING:

@@ -86,7 +86,8 @@ def axis_words(fit: xr.DataTree) -> str:
     spec = spec_of(fit)
     outcome, measure = _outcome(spec), measure_of(scale_of(design_of(fit)))
     if measure == "rate":
-        return f"{capital(outcome) or 'Rate'}, % of patients"
+        natural = capital(scale_of(design_of(fit)).natural)
+        return f"{capital(outcome) or natural}, % of patients"
     if measure == "value":
         return capital(outcome) or "Estimate"
     of = f", {outcome}" if outcome else ""

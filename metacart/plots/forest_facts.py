@@ -24,7 +24,7 @@ from metacart.plots.facts import (
     subtracted,
     title_of,
 )
-from metacart.plots.forest_rows import Difference, Estimate, ForestRow
+from metacart.plots.forest_rows import Difference, Estimate, ForestRow, counted
 from metacart.results.contrast import contrast, mostly_prior
 from metacart.results.heterogeneity import heterogeneity
 
@@ -100,12 +100,13 @@ def gather(
     Facts
     """
     design = design_of(fit)
-    measure = measure_of(scale_of(design))
+    scale = scale_of(design)
+    measure = measure_of(scale)
     studies = [row for row in rows if row.kind == "study"]
     moderator, differences, remark = _differences(fit, subgroups, measure)
     size = _size(studies)
     heading = {
-        "rate": "Rate\n%",
+        "rate": f"{scale.natural.capitalize()}\n%",
         "ratio": _SHORT.get(ratio_name(fit), "Ratio"),
         "value": "Estimate",
     }
@@ -122,14 +123,14 @@ def gather(
         alt=_alt(title_of(fit), rows, measure, size),
         axis_label=axis_words(fit),
         estimate_heading=heading[measure],
-        evidence_heading="Events/\npatients" if measure == "rate" else "Reported",
+        evidence_heading="Events/\npatients" if counted(studies) else "Reported",
         counts=_counts(studies),
         sides=favours(fit),
         moderator=name_of(moderator) if moderator else "",
         differences=differences,
         notes=tuple(note for note in notes if note),
         warning=failure_of(fit),
-        crude=f"as reported, area by {'patients' if measure == 'rate' else 'precision'}",
+        crude=f"as reported, area by {'patients' if counted(studies) else 'precision'}",
     )
 
 
@@ -205,9 +206,9 @@ def _model(fit: xr.DataTree) -> str:
 
 def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> str:
     crude = "95 % interval"
-    if measure == "rate":
+    if counted(studies):
         crude = f"exact (Clopper–Pearson) {crude}"
-    elif all(row.places is not None for row in studies):
+    elif measure == "rate" or all(row.places is not None for row in studies):
         crude = f"{crude} as printed"
     text = f"Studies: as reported, {crude}. Bold: posterior median, 95 % equal-tailed interval."
     if any(np.isfinite(row.weight) for row in studies):

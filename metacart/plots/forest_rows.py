@@ -22,6 +22,7 @@ __all__ = [
     "Estimate",
     "ForestRow",
     "Lines",
+    "counted",
     "forest_lines",
     "number",
     "read_rows",
@@ -203,9 +204,14 @@ def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
     return int(np.clip(1 - np.floor(np.log10(narrowest)), 0, 6))
 
 
+def counted(studies: Sequence[ForestRow]) -> bool:
+    """Whether the studies report counts of patients."""
+    return bool(studies) and all(np.isfinite(row.total) for row in studies)
+
+
 def sizes(studies: Sequence[ForestRow], measure: Measure) -> NDArray[np.float64]:
-    """Return what the areas of the squares show: patients, or precision."""
-    if measure == "rate":
+    """Return what the areas of the squares show: patients where counted, else precision."""
+    if counted(studies):
         return np.asarray([row.total for row in studies])
     lower = np.asarray([row.crude.lower for row in studies])
     upper = np.asarray([row.crude.upper for row in studies])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
-from metacart.inference.records import design_of
+from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import (
@@ -101,6 +101,7 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
     }
     texts = {column: dict(zip(names, values, strict=True)) for column, values in cells.items()}
     unit = "\n%" if measure == "rate" else ""
+    counts = "events" in evidence_of(fit)
     verdict = _verdict(sum(outside), len(findings))
     with style():
         page = open_page(
@@ -110,9 +111,9 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
                 Column("arm", "Arm", texts["arm"]),
                 Column(
                     "evidence",
-                    "Events/\npatients" if measure == "rate" else "Reported",
+                    "Events/\npatients" if counts else "Reported",
                     texts["evidence"],
-                    "right" if measure == "rate" else "left",
+                    "right" if counts else "left",
                 ),
                 Panel("checks", axis),
                 Column("observed_text", f"Reported{unit}", texts["observed_text"], "right"),

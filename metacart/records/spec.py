@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from metacart.errors import Fault, InputError, nearest, shown
 from metacart.records.base import RootRecord
+from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
 
@@ -77,8 +78,9 @@ class ModelSpec(RootRecord):
     Parameters
     ----------
     likelihood : str
-        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"normal"``, ``"hsct"``, ``"survival"``. Whether the
-        name is known is checked where the model is fitted, so that a user's own is welcome.
+        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"normal"``, ``"survival"``,
+        ``"hsct"``. Whether the name is known is checked where the model is fitted, so that a
+        user's own is welcome.
     scale : {"identity", "log", "logit", "cloglog", "loglog"}, optional
         The model scale; each likelihood has its default and allows some.
     moderators : sequence of str
@@ -112,6 +114,8 @@ class ModelSpec(RootRecord):
         Values of the natural scale for P(beyond threshold).
     contrasts : sequence of (moderator, level, reference)
         Contrasts for the report.
+    published : sequence of Published
+        What published meta-analyses found for the same question.
     notes : sequence of str
         What a reader of the page must know about this question.
     order : int, optional
@@ -152,6 +156,7 @@ class ModelSpec(RootRecord):
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
     contrasts: Annotated[tuple[Contrast, ...], Field(strict=False)] = ()
+    published: Annotated[tuple[Published, ...], Field(strict=False)] = ()
     notes: Words = ()
     order: Annotated[int, Field(ge=1)] | None = None
 

@@ -113,9 +113,9 @@ def _pooled(
         row = rows["population average"]
         value, ends = middle(row, scale), limits(row, scale)
         lead = Markup(
-            "Population average over studies like these: of 100 patients <b>{}</b> {} "
+            "Population average over studies like these: of 100 patients <b>{}</b> {}{} "
             "(95 % interval {}{})."
-        ).format(value, reaches(outcome), kept(ends), over)
+        ).format(value, reaches(outcome), _until(fit), kept(ends), over)
         next_ = Markup(
             "Next study: its true rate would lie between <b>{} and {}</b> of 100 (95 % interval). "
             "What it counts among its own patients scatters further around that."
@@ -149,7 +149,7 @@ def _own_rate(
 ) -> Answer | None:
     """Put what a single study reports before what the model makes of it."""
     design = design_of(fit)
-    if not basis.alone or not scale.is_rate or design.sizes["finding"] > 1:
+    if not basis.alone or "events" not in design or design.sizes["finding"] > 1:
         return None
     events, total = (int(design[name].to_numpy()[0]) for name in ("events", "total"))
     rate, lower, upper = (
@@ -169,9 +169,18 @@ def _own_rate(
     )
 
 
+def _until(fit: xr.DataTree) -> str:
+    """Return `` to month 12`` where survival at one time is asked for."""
+    spec = spec_of(fit)
+    return f" to {spec.timepoint[0]}" if spec.likelihood == "survival" and spec.timepoint else ""
+
+
 def _counted(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> str:
     """Return ``In two cohorts (A 2020, B 2021), 61 of 67 patients reached remission``."""
     evidence = evidence_of(fit)
+    if "events" not in evidence:
+        where = f"{basis.setting()} ({_names(basis)})"
+        return f"{capital(outcome.title)}{_until(fit)} was estimated in {where}"
     events, total = (int(evidence[name].sum()) for name in ("events", "total"))
     return (
         f"In {basis.setting()} ({_names(basis)}), {events} of {total} patients {reached(outcome)}"

@@ -38,7 +38,6 @@ def evidence_table(
     assert evidence is not None
     rules = _rules(question.account)
     records = evidence.to_dict("records")
-    counts = "events" in evidence
     body = []
     for position, row in enumerate(records):
         study = studies[str(row["study"])]
@@ -49,11 +48,7 @@ def evidence_table(
                 study_cell(study),
                 row["arm_label"],
                 when_cell(row),
-                *(
-                    _ratio_cells(finding, finding.ratio)
-                    if finding.ratio is not None
-                    else _count_cells(row, limits)
-                ),
+                *_value_cells(finding, row, limits),
                 *(
                     recorded_level(name, study, study.arm(finding.arm), finding, question.spec)
                     for name in question.spec.moderators
@@ -61,11 +56,14 @@ def evidence_table(
                 _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
             )
         )
-    values = (
-        (Column("Events / patients", "number"), Column("Rate, % (exact 95 %)", "number"))
-        if counts
-        else (Column("Waiting time before transplant"), Column("Ratio (95 % interval)", "number"))
+    values: tuple[Column, ...] = (
+        Column("Waiting time before transplant"),
+        Column("Ratio (95 % interval)", "number"),
     )
+    if "events" in evidence:
+        values = (Column("Events / patients", "number"), Column("Rate, % (exact 95 %)", "number"))
+    elif "survival" in evidence:
+        values = (Column("Survival, % (95 % interval)", "number"),)
     columns = [
         Column("Study"),
         Column("Arm", "text"),
@@ -75,6 +73,16 @@ def evidence_table(
         Column("Place in the paper", "text"),
     ]
     return table_of(f"Evidence used: {count_of(len(records), 'finding')}", columns, body)
+
+
+def _value_cells(finding: Finding, row: dict[Any, Any], limits: Any) -> tuple[str, ...]:
+    if finding.ratio is not None:
+        return _ratio_cells(finding, finding.ratio)
+    if finding.survival is None:
+        return _count_cells(row, limits)
+    ends = f"{percent(row['lower'])} to {percent(row['upper'])}"
+    level = "" if row["level"] == 0.95 else f", {percent(row['level'])} %"
+    return (f"{percent(row['survival'])} ({ends}{level})",)
 
 
 _WAITING = {
@@ -114,8 +122,8 @@ def _remarks(finding: Finding, rule: str) -> str:
     if finding.ratio is not None:
         words = join(finding.ratio.adjusted_for)
         parts.append(f"adjusted for {words}" if words else "not adjusted")
-        if finding.printed_as:
-            parts.append(f"printed as {finding.printed_as}")
+    if finding.printed_as:
+        parts.append(f"printed as {finding.printed_as}")
     if finding.misprint:
         parts.append(f"prints {finding.misprint.printed}: {finding.misprint.why}")
     if finding.definition:

@@ -82,6 +82,11 @@ def _observed(spec: ModelSpec) -> str:
             "Each study gives one hazard ratio. Its logarithm is a normal estimate, with the "
             "standard error that its printed interval implies."
         )
+    if spec.likelihood == "survival":
+        return (
+            "Each study gives one Kaplan–Meier estimate S of the arm. Its −log(−log S) is a normal "
+            "estimate, with the standard error that its printed interval implies."
+        )
     if spec.likelihood == "normal":
         return "Each finding is a normal estimate with a known standard error."
     known = LIKELIHOODS.get(spec.likelihood)
@@ -154,6 +159,8 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
                 "<i>y</i>{0} ~ Binomial(<i>n</i>{0}, <i>p</i>{0}), {1} <i>p</i>{0} = θ{0}"
             ).format(i, scale.name)
         )
+    elif spec.likelihood == "survival":
+        lines.append(Markup("−log(−log <i>S</i>{0}) ~ Normal(θ{0}, se{0})").format(i))
     elif spec.likelihood in ("normal", "hsct"):
         shift = Markup(" + <i>b</i>·<i>d</i>{}").format(i) if joint else ""
         lines.append(Markup("<i>y</i>{0} ~ Normal(θ{0}{1}, se{0})").format(i, shift))
@@ -176,6 +183,8 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
     key = f"i: findings; s(i): the {spec.group} of finding i"
     if spec.likelihood in ("normal", "hsct"):
         key += f"; y: {'log ratio' if scale.name == 'log' else 'estimate'}"
+    if scale.name == "loglog":
+        key += "; g(S) = −log(−log S)"
     if joint:
         key += "; d: 1 where the waiting time is not handled, else 0"
     lines.append(Markup("<small>{}</small>").format(key))
@@ -183,7 +192,7 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
 
 
 def _estimands(scale: Scale, effects: bool, average: bool, moderated: bool) -> Markup:
-    inverse = {"log": "exp", "identity": ""}.get(scale.name, f"{scale.name}⁻¹")
+    inverse = {"log": "exp", "identity": "", "loglog": "g⁻¹"}.get(scale.name, f"{scale.name}⁻¹")
     parts = [Markup("median study {}(<i>m</i>)").format(inverse)]
     if effects and average:
         parts.append(Markup("population average E[{}(<i>m</i> + <i>u</i>)]").format(inverse))
@@ -247,7 +256,7 @@ def _says(kind: str, prior: Prior, scale: Scale) -> str:
     rate = scale.is_rate
     if kind == "mu":
         ends = interval(float(scale.inverse(lower)), float(scale.inverse(upper)), scale)
-        what = "a rate" if rate else "a ratio" if scale.name == "log" else "a value"
+        what = f"a {scale.natural}" if rate else "a ratio" if scale.name == "log" else "a value"
         return f"{what} of {ends}{' %' if rate else ''} in the median study"
     if kind == "bias":
         return f"time-fixed hazard ratios are off by a factor of {_ends(lower, upper)}"

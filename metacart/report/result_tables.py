@@ -52,7 +52,7 @@ _TITLES = {
 
 
 def _what(scale: Scale) -> str:
-    return {"log": "ratio", "identity": "value"}.get(scale.name, "rate")
+    return scale.natural
 
 
 def estimand_table(fit: xr.DataTree, summary: pd.DataFrame) -> Table:

@@ -24,6 +24,7 @@ from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures
 from metacart.report.model_words import formulas, prior_table, sentences
+from metacart.report.published_table import published_table
 from metacart.report.questions import Question
 from metacart.report.tables import Table
 from metacart.report.words import capital, count_of, event_of, join, outcome_of
@@ -32,6 +33,7 @@ from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
+from metacart.results.published import compare_published
 from metacart.results.sensitivity import prior_sensitivity
 from metacart.results.summary import summary_with_errors
 
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from metacart.scales import Scale
 
 __all__ = ["Section", "answered", "unanswered"]
 
@@ -214,7 +215,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         **{f"contrast-{name}": frame for name, frame in contrasts.items()},
     }
     others = prior_sensitivity(fit)
-    frames["prior-sensitivity"] = others
+    published = compare_published(fit)
+    frames |= {"prior-sensitivity": others, "published": published}
     biases = None
     if bias_is_prior(fit):
         biases = fixed_biases(fit)
@@ -225,7 +227,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     assert question.evidence is not None
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
-    labels = _labels(question.evidence, fit)
+    labels, counts = _labels(question.evidence, fit), "events" in question.evidence
     levels = results.level_table(fit)
     tables: dict[str, Table] = {
         "priors": prior_table(fit),
@@ -241,6 +243,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     sensitivity = results.sensitivity_table(fit, others)
     if sensitivity is not None:
         tables["sensitivity"] = sensitivity
+    if not published.empty:
+        tables["published"] = published_table(published, scale)
     if biases is not None:
         tables["biases"] = results.bias_table(biases, scale)
     return Section(
@@ -262,7 +266,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
             (results.contrast_table(frame), str(frame.attrs["note"]))
             for frame in contrasts.values()
         ),
-        predictive=_predictive_words(checks, labels, scale, len(basis.studies)),
+        predictive=_predictive_words(checks, labels, counts, len(basis.studies)),
         diagnosis=f"{_diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         figures=draw_figures(fit, folder),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
@@ -303,11 +307,11 @@ def _labels(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
 
 
 def _predictive_words(
-    checks: pd.DataFrame, labels: Mapping[str, str], scale: Scale, studies: int
+    checks: pd.DataFrame, labels: Mapping[str, str], counts: bool, studies: int
 ) -> str:
     """Say whether the reported numbers look like data of the model, and what that is worth."""
     surprising = checks[checks["surprising"]].to_dict("records")
-    size = "numbers of patients" if scale.is_rate else "standard errors"
+    size = "numbers of patients" if counts else "standard errors"
     basis = (
         f"New studies were drawn from the model, with the {size} of the real ones, "
         "and set beside what was reported. "
