@@ -14,6 +14,7 @@ from metacart.records.shapes import Shape
 __all__ = [
     "Location",
     "annotation_at",
+    "bare_annotation",
     "fields_of",
     "literals_in",
     "metadata_in",
@@ -43,7 +44,7 @@ def annotation_at(record: type[BaseModel], location: Location) -> Any:
 
 def record_in(annotation: Any) -> type[BaseModel] | None:
     """Return the record that an annotation wants, if it wants one."""
-    bare = _bare(annotation)
+    bare = bare_annotation(annotation)
     return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
 
 
@@ -56,7 +57,7 @@ def fields_of(annotation: Any) -> dict[str, FieldInfo]:
 
 
 def _inside(annotation: Any, part: int | str) -> Any:
-    bare = _bare(annotation)
+    bare = bare_annotation(annotation)
     if isinstance(part, str) and (field := fields_of(bare).get(part)) is not None:
         return field.rebuild_annotation()
     kinds = get_args(bare)
@@ -67,7 +68,7 @@ def _inside(annotation: Any, part: int | str) -> Any:
     return None
 
 
-def _bare(annotation: Any) -> Any:
+def bare_annotation(annotation: Any) -> Any:
     """Return the annotation without its metadata and its None: of several kinds, the container."""
     while get_origin(annotation) in (Annotated, Union, UnionType):
         kinds = get_args(annotation)
@@ -118,7 +119,7 @@ def samples(annotation: Any) -> tuple[Any, Any]:
         return first, second
     shapes = [each for each in metadata_in(annotation) if isinstance(each, Shape)]
     tried = [*literals_in(annotation), *(text for shape in shapes for text in shape.examples)]
-    bare = _bare(annotation)
+    bare = bare_annotation(annotation)
     kinds = [kind for kind in get_args(bare) if kind is not Ellipsis]
     if get_origin(bare) is tuple:
         pairs_ = [samples(kind) for kind in kinds]
