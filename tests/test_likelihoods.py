@@ -36,6 +36,16 @@ TABLES = {
 TABLES["hsct"] = TABLES["normal"].assign(
     kind="ratio", time_handling=["time-fixed", "landmark", "unclear", "time-dependent"]
 )
+TABLES["survival"] = pd.DataFrame(
+    {
+        "study": ["a", "b", "c", "d"],
+        "survival": [0.91, 0.70, 0.364, 0.80],
+        "lower": [0.508, 0.33, 0.112, 0.70],
+        "upper": [0.987, 0.902, 0.624, 0.90],
+        "scfv": ["murine", "human", "human", "murine"],
+        "age": [20.0, 13.0, 22.0, 8.0],
+    }
+)
 NAMES = list(LIKELIHOODS)
 
 

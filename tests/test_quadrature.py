@@ -108,7 +108,7 @@ def test_normal_estimates_have_a_closed_form():
 
 
 @pytest.mark.parametrize("effects", ["normal", "student_t"])
-@pytest.mark.parametrize("scale", ["logit", "cloglog"])
+@pytest.mark.parametrize("scale", ["logit", "cloglog", "loglog"])
 @pytest.mark.parametrize("m", [-4.0, 0.0, 2.0])
 @pytest.mark.parametrize("tau", [0.0, 0.3, 1.0, 4.0, 8.0, 30.0, 300.0])
 def test_population_average(effects, scale, m, tau):
