@@ -121,6 +121,7 @@ _HOMES = {
     "results.summary": ("summarize",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ("conversions",)
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that this could answer
@@ -132,7 +133,10 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that this co
 
             value = version(__name__)
         elif name in _HOME_OF:
-            value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+            home = import_module(f"{__name__}.{_HOME_OF[name]}")
+            if name in _MODULES:  # an attribute of its package only once it is imported
+                import_module(f"{home.__name__}.{name}")
+            value = getattr(home, name)
         else:
             # name and obj let Python suggest the nearest name
             raise AttributeError(

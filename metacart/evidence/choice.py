@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from metacart.evidence.agreement import events_from_grades
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
-from metacart.evidence.conversions import is_symmetric
+from metacart.evidence.printed import is_symmetric
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study, Survival, grade_bands
 from metacart.records.vocabulary import EXPOSURES, Outcome

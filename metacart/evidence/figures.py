@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from metacart.errors import Fault
-from metacart.evidence.conversions import (
+from metacart.evidence.printed import (
     counts_of_percentage,
     is_symmetric,
     midpoint,

@@ -1,10 +1,9 @@
-"""From what papers print to what models take, each conversion with its assumption checked."""
+"""How papers print figures, percentages, intervals and p values, and what agrees with them."""
 
 from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,14 +12,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from metacart.errors import Fault, InputError, refuse_unknown
 from metacart.scales import SCALES
 
 __all__ = [
-    "AssumptionWarning",
     "PValue",
     "counts_of_percentage",
-    "interval_to_se",
     "is_symmetric",
     "midpoint",
     "parse_p",
@@ -28,69 +24,6 @@ __all__ = [
     "percentages_of",
     "wald_p",
 ]
-
-
-class AssumptionWarning(UserWarning):
-    """A conversion whose assumption the numbers contradict."""
-
-
-def interval_to_se(
-    lower: float, upper: float, *, estimate: float, level: float = 0.95, scale: str = "log"
-) -> float:
-    """Return the standard error that a printed interval implies on a scale.
-
-    Parameters
-    ----------
-    lower, upper : float
-        The limits, on the natural scale.
-    estimate : float
-        The printed estimate, on the natural scale; it checks that the interval is symmetric.
-    level : float
-        The level of the interval, between 0 and 1.
-    scale : {"identity", "log", "logit", "cloglog"}
-        The scale on which the interval was made: estimate ± z·SE.
-
-    Returns
-    -------
-    float
-        The distance of the limits on the scale, divided by 2z.
-
-    Raises
-    ------
-    InputError
-        When the limits do not hold the estimate, or a number lies outside of the scale.
-
-    Warns
-    -----
-    AssumptionWarning
-        When the interval is not symmetric about the estimate within its printed precision.
-
-    Examples
-    --------
-    >>> round(interval_to_se(0.101, 0.769, estimate=0.279), 3)
-    0.518
-    """
-    refuse_unknown("scale", scale, list(SCALES))
-    low, high = SCALES[scale].bounds
-    shown = f"{estimate:g} ({lower:g} to {upper:g})"
-    if not all(math.isfinite(x) and low < x < high for x in (lower, estimate, upper)):
-        raise InputError(
-            Fault("interval", shown, f"numbers between {low:g} and {high:g} on the {scale} scale")
-        )
-    if not lower <= estimate <= upper or lower == upper:
-        raise InputError(Fault("interval", shown, "lower ≤ estimate ≤ upper, and lower < upper"))
-    if not 0 < level < 1:
-        raise InputError(Fault("level", f"{level:g}", "a number between 0 and 1", "level = 0.95"))
-    if not is_symmetric(estimate, lower, upper, scale=scale):
-        warnings.warn(
-            f"{shown} is not symmetric on the {scale} scale: the middle of its limits is "
-            f"{midpoint(lower, upper, scale=scale):.4g}; its standard error is taken from the "
-            "width of the interval",
-            AssumptionWarning,
-            stacklevel=2,
-        )
-    link = SCALES[scale].link
-    return float(link(upper) - link(lower)) / (2 * NormalDist().inv_cdf((1 + level) / 2))
 
 
 def midpoint(lower: float, upper: float, *, scale: str = "log") -> float:
