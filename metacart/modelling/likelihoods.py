@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, nearest
-from metacart.modelling import columns
+from metacart.modelling import readers
 from metacart.records.priors import Support
 from metacart.records.spec import ModelSpec
 from metacart.scales import SCALES, Scale
@@ -227,7 +227,7 @@ _ENTRIES = (
         scales=("logit",),
         columns=("events", "total"),
         priors={"logit": ARM_PRIORS},
-        read=columns.read_counts,
+        read=readers.read_counts,
         observe=_observe_binomial,
         logp=_logp_binomial,
         derivatives=_derivatives_binomial,
@@ -243,7 +243,7 @@ _ENTRIES = (
         scales=("identity", "log"),
         columns=("estimate and se", "or ratio, lower, upper"),
         priors={"log": CONTRAST_PRIORS},
-        read=columns.read_estimates,
+        read=readers.read_estimates,
         observe=_observe_normal,
         logp=_logp_normal,
         derivatives=_derivatives_normal,
@@ -260,7 +260,7 @@ _ENTRIES = (
         scales=("loglog",),
         columns=("survival, lower, upper",),
         priors={"loglog": ARM_PRIORS},
-        read=columns.read_survival,
+        read=readers.read_survival,
         observe=_observe_normal,
         logp=_logp_normal,
         derivatives=_derivatives_normal,
@@ -276,7 +276,7 @@ _ENTRIES = (
         scales=("log",),
         columns=("kind", "ratio, lower, upper", "time_handling"),
         priors={"log": CONTRAST_PRIORS},
-        read=columns.read_transplant,
+        read=readers.read_transplant,
         observe=_observe_normal,
         logp=_logp_normal,
         derivatives=_derivatives_normal,
