@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metacart.errors import Fault, InputError, MetacartError
     from metacart.evidence import conversions
+    from metacart.evidence.coverage import coverage
+    from metacart.evidence.flow import flow
     from metacart.evidence.library import (
         BUNDLED,
         Studies,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         load_model,
         load_studies,
     )
+    from metacart.evidence.risk_of_bias import risk_of_bias, risk_of_bias_shares
     from metacart.evidence.selection import account, tabulate
     from metacart.inference.fit import fit
     from metacart.inference.predictive import predictive
@@ -66,8 +69,10 @@ __all__ = [
     "compare_published",
     "contrast",
     "conversions",
+    "coverage",
     "diagnostics",
     "fit",
+    "flow",
     "forest_table",
     "heterogeneity",
     "list_models",
@@ -82,6 +87,8 @@ __all__ = [
     "predictive_checks",
     "prior_sensitivity",
     "report",
+    "risk_of_bias",
+    "risk_of_bias_shares",
     "save_fit",
     "study_estimates",
     "summarize",
@@ -100,6 +107,9 @@ _HOMES = {
         "load_model",
         "load_studies",
     ),
+    "evidence.coverage": ("coverage",),
+    "evidence.flow": ("flow",),
+    "evidence.risk_of_bias": ("risk_of_bias", "risk_of_bias_shares"),
     "evidence.selection": ("account", "tabulate"),
     "inference.fit": ("fit",),
     "inference.predictive": ("predictive",),

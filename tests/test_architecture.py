@@ -40,6 +40,7 @@ BY_POSITION = {
     "check_studies": ("paths",),
     "contrast": ("fit", "moderator", "level", "reference"),
     "fit": ("spec", "evidence"),
+    "flow": ("studies", "spec"),
     "load_studies": ("folders",),
     "save_fit": ("fit", "path"),
     "tabulate": ("studies", "spec"),

@@ -10,6 +10,7 @@ from metacart.evidence.agreement import events_from_grades
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
 from metacart.evidence.printed import is_symmetric
+from metacart.evidence.sharing import shared_with, staying
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study, Survival, grade_bands
 from metacart.records.vocabulary import EXPOSURES, Outcome
@@ -263,29 +264,16 @@ def _arms(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
             each.leave_out("selected arm", f'{rule} (admit = ["{each.key}"] lets it in)')
             present.discard(each.key)
     arms = {each.key: each for each in rows if not each.step}
-    sharing = {key: _shared_with(each) & (present - {key}) for key, each in arms.items()}
-    # the arm that declares the sharing gives way, but only to an arm that stays itself
-    kept: dict[str, bool] = {}
-
-    def stays(key: str) -> bool:
-        if key not in kept:
-            kept[key] = True  # of two arms that name each other the first stays
-            kept[key] = not any(stays(other) for other in sorted(sharing.get(key, ())))
-        return kept[key]
-
+    sharing = {
+        key: shared_with(each.study, each.arm) & (present - {key}) for key, each in arms.items()
+    }
+    stay = staying(sharing) | (present - sharing.keys())
     for each in rows:
-        if not each.step and not stays(each.key):
-            others = [other for other in sorted(sharing[each.key]) if stays(other)]
+        if not each.step and each.key not in stay:
+            others = sorted(sharing[each.key] & stay)
             names = ", ".join(f"'{other.removeprefix(f'{each.study.id}/')}'" for other in others)
             rule = f'its patients are among those of {names} (admit = ["{each.key}"] lets it in)'
             each.leave_out("shared patients", rule)
-
-
-def _shared_with(candidate: Candidate) -> set[str]:
-    return {
-        name if "/" in name else f"{candidate.study.id}/{name}"
-        for name in candidate.arm.shares_patients_with
-    }
 
 
 def _one_each(candidates: Iterable[Candidate], spec: ModelSpec) -> None:

@@ -31,7 +31,7 @@ from metacart.records.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudySource", "account", "studies_of", "tabulate"]
+__all__ = ["StudySource", "account", "candidates_of", "studies_of", "tabulate"]
 
 _VALUES = {"ratio": RATIO_COLUMNS, "survival": SURVIVAL_COLUMNS}
 
@@ -77,7 +77,7 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
 
     spec = spec_of(spec)
     collection = _collection(studies)
-    chosen = _chosen(collection, spec)
+    chosen = candidates_of(collection, spec)
     used = [each for each in chosen if not each.step]
     if not used:
         faults = [_empty(spec, chosen), *absent_levels(collection, spec)]
@@ -131,13 +131,13 @@ def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFram
             "rule": each.rule,
             "cohort": each.study.cohort,
         }
-        for each in _chosen(_collection(studies), spec_of(spec))
+        for each in candidates_of(_collection(studies), spec_of(spec))
     ]
     columns = "study label arm finding outcome population timepoint kind value at used rule cohort"
     return pd.DataFrame(rows, columns=pd.Index(columns.split()))
 
 
-def _chosen(studies: Studies, spec: ModelSpec) -> list[Candidate]:
+def candidates_of(studies: Studies, spec: ModelSpec) -> list[Candidate]:
     if faults := spec_faults(studies, spec):
         raise InputError(in_file(spec, faults))
     return choose(studies, spec)
