@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from metacart.errors import Fault, InputError
 from metacart.records.base import Record
-from metacart.records.shapes import Doi, Month, Pmcid, Pmid, Text, Unit, Words
+from metacart.records.shapes import Doi, Month, Pages, Pmcid, Pmid, Text, Unit, Words
 
 __all__ = ["Citation", "Conduct", "Period", "Spread"]
 
@@ -26,6 +26,7 @@ def _year_can_be(year: int) -> int:
 class Citation(Record):
     """Where the paper is found; one identifier at least.
 
+    Volume and pages identify a paper together with its journal, as a reference list has them.
     `read` says what the numbers of the file were read in: the whole paper, its abstract alone, or
     tables and pages of others that quote it.
     """
@@ -33,6 +34,7 @@ class Citation(Record):
     title: Text
     authors: Words
     journal: Text | None = None
+    pages: Pages | None = None
     year: Annotated[int, AfterValidator(_year_can_be)]
     doi: Doi | None = None
     pmid: Pmid | None = None
@@ -47,9 +49,10 @@ class Citation(Record):
         names = ("doi", "pmid", "pmcid", "registrations", "abstract_number")
         if self.publication == "thesis" or any(getattr(self, name) for name in names):
             return []
-        return [
-            Fault("", "no identifier", f"one of {', '.join(names)}", "add the DOI of the paper")
-        ]
+        if self.journal and self.pages:
+            return []
+        allowed = f"one of {', '.join(names)}, or journal and pages"
+        return [Fault("", "no identifier", allowed, "add the DOI of the paper")]
 
 
 class Period(Record):

@@ -26,6 +26,7 @@ __all__ = [
     "Doi",
     "Id",
     "Month",
+    "Pages",
     "Percentage",
     "Pmcid",
     "Pmid",
@@ -208,6 +209,17 @@ Pmcid = Annotated[
         "PMC and a number",
         ("PMC7105502", "PMC1"),
         lambda text: f"PMC{_found(r'[0-9]+')(text)}",
+    ),
+]
+
+
+Pages = Annotated[
+    str,
+    Shape(
+        r"\d+[A-Za-z]?(\(\d+\))?:[A-Za-z]?\d+([-–][A-Za-z]?\d+)?",
+        "volume and pages, as 25:5595-607",
+        ("25:5595-607", "10:e004483"),
+        lambda text: re.sub(r"^\d{4};|\s", "", text),
     ),
 ]
 

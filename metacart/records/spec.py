@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -14,9 +14,11 @@ from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
 
-__all__ = ["FILTERS", "ModelSpec", "RandomEffects"]
+__all__ = ["FILTERS", "REPRESENTATIVES", "ModelSpec", "RandomEffects", "Representative"]
 
 RandomEffects = Literal["normal", "student_t", "none"]
+Representative = Literal["primary", "largest", "latest"]
+REPRESENTATIVES: tuple[Representative, ...] = get_args(Representative)
 
 # What `[include]` can filter on, beside a study's own attributes.
 FILTERS: tuple[str, ...] = (
@@ -106,6 +108,9 @@ class ModelSpec(RootRecord):
         Which arms answer the question: see `FILTERS`.
     admit : sequence of str
         Arms as ``study/arm`` that enter although they share patients or were selected.
+    representative : {"primary", "largest", "latest"}
+        Which report stands for papers on the same patients, among those that answer the question:
+        the one marked ``primary_report``, else that with most patients, else the latest.
     reported_by : {"include", "exclude"}
         Whether numbers only seen quoted in another paper enter.
     better : {"higher", "lower"}, optional
@@ -143,6 +148,7 @@ class ModelSpec(RootRecord):
     timepoint: Annotated[tuple[Timepoint, ...], Field(strict=False)] = ()
     include: dict[str, Levels] = {}
     admit: Words = ()
+    representative: Representative = "primary"
     reported_by: Literal["include", "exclude"] = "include"
     recode: dict[str, dict[str, Levels]] = {}
     likelihood: Annotated[Id, Field(examples=["binomial"])]
