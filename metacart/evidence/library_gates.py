@@ -28,11 +28,11 @@ def library_gates(studies: Sequence[Study], *, files: Sequence[str] = ()) -> lis
     -------
     list of Fault
         Errors for identifiers that two studies share, for arms that do not exist and for
-        attributes of two kinds; warnings for cohorts that may share patients and for studies that
-        are named but not loaded.
+        attributes of two kinds; warnings for cohorts that may share patients, for studies that
+        are named but not loaded, and for labels that two studies share.
     """
     faults: list[Fault] = []
-    for gate in (_duplicate_identifiers, _overlaps, _references, _attributes):
+    for gate in (_duplicate_identifiers, _overlaps, _references, _attributes, _labels):
         for number, fault in gate(studies):
             where = files[number] if files else None
             place = fault.place if files else f"{studies[number].id}: {fault.place}"
@@ -178,6 +178,24 @@ def _attributes(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
                             "write both the same way, or give one of them another name",
                         ),
                     )
+
+
+def _labels(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Warn of two studies that figures and tables call the same."""
+    first: dict[str, str] = {}
+    for number, study in enumerate(studies):
+        if study.label in first:
+            yield (
+                number,
+                Fault(
+                    "citation.label",
+                    f"figures call '{first[study.label]}' {study.label} too",
+                    "a label of its own",
+                    f'label = "{study.label}b", or initials behind the surname',
+                    severity="warning",
+                ),
+            )
+        first.setdefault(study.label, study.id)
 
 
 def _kind(value: object) -> str:

@@ -26,11 +26,13 @@ def _year_can_be(year: int) -> int:
 class Citation(Record):
     """Where the paper is found; one identifier at least.
 
+    `label` names the paper in figures and tables, where first author and year are not enough.
     Volume and pages identify a paper together with its journal, as a reference list has them.
     `read` says what the numbers of the file were read in: the whole paper, its abstract alone, or
     tables and pages of others that quote it.
     """
 
+    label: Text | None = None
     title: Text
     authors: Words
     journal: Text | None = None

@@ -387,9 +387,13 @@ class Study(RootRecord):
 
     @property
     def label(self) -> str:
-        """First author and year, as a forest plot names the study."""
-        surname = self.citation.authors[0].rsplit(" ", 1)[0] if self.citation.authors else self.id
-        return f"{surname} {self.citation.year}"
+        """What a figure calls the study: its own label, else first author and year."""
+        citation = self.citation
+        if citation.label:
+            return citation.label
+        if citation.authors:
+            return f"{citation.authors[0].rsplit(' ', 1)[0]} {citation.year}"
+        return f"{citation.journal or self.id} {citation.year}"
 
     def arm(self, arm: str) -> Arm:
         """Return the arm with this id; raises `KeyError` if there is none."""
