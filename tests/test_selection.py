@@ -373,10 +373,19 @@ def test_one_report_a_cohort(study: Callable[..., Study]) -> None:
     twin = study(count(18, 24), id="hu2021b", cohort="hcar", citation={"year": 2021})
     alone = study(count(3, 7), id="roe2021")
     assert rules([small, early, late, twin, alone], cr()) == [
-        "one report a cohort (hcar): Doe 2021 reports more patients, 24 against 10",
-        "one report a cohort (hcar): Doe 2021 is the later report, 2021 against 2019",
+        (
+            "one report a cohort (hcar): Doe 2021 reports more patients, 24 against 10 "
+            '(admit = ["hu2016/car"] lets it in beside it)'
+        ),
+        (
+            "one report a cohort (hcar): Doe 2021 is the later report, 2021 against 2019 "
+            '(admit = ["hu2019/car"] lets it in beside it)'
+        ),
         "used",
-        "one report a cohort (hcar): Doe 2021 comes first",
+        (
+            "one report a cohort (hcar): Doe 2021 comes first "
+            '(admit = ["hu2021b/car"] lets it in beside it)'
+        ),
         "used",
     ]
     # the largest report does not answer another question: the small one does

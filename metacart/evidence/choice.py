@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from metacart.evidence.agreement import events_from_grades
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
+from metacart.evidence.denominators import fallback_words, population_order
 from metacart.evidence.printed import is_symmetric
+from metacart.evidence.representative import Report, alternative, ranked, why_first
 from metacart.evidence.sharing import shared_with, staying
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study, Survival, grade_bands
@@ -28,8 +30,6 @@ _KINDS = {
 }
 # 52 weeks and 365 days are 12 months
 _MONTHS = {"day": 12 / 365, "week": 12 / 52, "month": 1.0, "year": 12.0}
-# Without an order in the question, infused first: an early death counts as failure.
-_POPULATIONS = ("infused", "evaluable", "enrolled", "responders")
 _TIME_HANDLING = ("time-dependent", "landmark")
 
 
@@ -107,7 +107,10 @@ def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
         step([each for each in candidates if not each.step], spec)
     for candidate in candidates:
         if not candidate.step:
-            candidate.rule = "; ".join(("used", *_remarks(candidate, spec, outcome)))
+            others = [(each.finding, each.step) for each in candidates if each.key == candidate.key]
+            remarks = [*_remarks(candidate, spec, outcome)]
+            remarks += fallback_words(candidate.finding, others, spec)
+            candidate.rule = "; ".join(("used", *remarks))
     return candidates
 
 
@@ -264,8 +267,20 @@ def _arms(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
             each.leave_out("selected arm", f'{rule} (admit = ["{each.key}"] lets it in)')
             present.discard(each.key)
     arms = {each.key: each for each in rows if not each.step}
+    study_of = {each.key: each.study for each in candidates}
+
+    def concerns(key: str, other: str) -> bool:
+        # of the papers of one cohort one report is taken, by the question's own rule
+        one, another = study_of[key], study_of[other]
+        return one.cohort != another.cohort or one is another or other in spec.admit
+
     sharing = {
-        key: shared_with(each.study, each.arm) & (present - {key}) for key, each in arms.items()
+        key: {
+            other
+            for other in shared_with(each.study, each.arm) & (present - {key})
+            if concerns(key, other)
+        }
+        for key, each in arms.items()
     }
     stay = staying(sharing) | (present - sharing.keys())
     for each in rows:
@@ -299,7 +314,7 @@ def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]
     finding = candidate.finding
     preferences = []
     if spec.population or finding.ratio is None:
-        preferences.append(_rank(finding.population, spec.population or _POPULATIONS, ""))
+        preferences.append(_rank(finding.population, population_order(spec), ""))
     if spec.likelihood == "hsct":
         preferences.append(_rank(finding.time_handling, _TIME_HANDLING, "unclear time handling"))
     if finding.ratio is not None:
@@ -333,29 +348,30 @@ def _one_measure(candidates: Iterable[Candidate], _: ModelSpec) -> None:
 
 
 def _one_a_cohort(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
-    """Keep the report with most patients of papers that share them, then the latest."""
+    """Keep one report of papers that share patients, by the question's rule."""
     cohorts: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for each in candidates:
         if each.key not in spec.admit:
             cohorts[each.study.cohort][each.study.id].append(each)
-    for cohort, reports in cohorts.items():
-        sizes = {
-            study: (sum(each.patients for each in rows), rows[0].study.citation.year)
-            for study, rows in reports.items()
-        }
-        kept = max(sizes, key=lambda study: sizes[study])
-        for study, rows in reports.items():
-            if study == kept:
-                continue
-            (size, year), (most, latest) = sizes[study], sizes[kept]
-            why = "comes first"
-            if most != size:
-                why = f"reports more patients, {most} against {size}"
-            elif latest != year:
-                why = f"is the later report, {latest} against {year}"
-            label = reports[kept][0].study.label
-            for each in rows:
-                each.leave_out("cohort", f"one report a cohort ({cohort}): {label} {why}")
+    for cohort, rows_of in cohorts.items():
+        reports = [_report(rows, rows_of) for rows in rows_of.values()]
+        kept, *others = ranked(reports, spec.representative)
+        for report in others:
+            why = why_first(kept, report, spec.representative)
+            rule = f"one report a cohort ({cohort}): {kept.study.label} {why}"
+            other = alternative(report, reports)
+            for each in rows_of[report.study.id]:
+                way = f'admit = ["{each.key}"] lets it in beside it'
+                if other is not None:
+                    way = f'representative = "{other}" takes this one'
+                each.leave_out("cohort", f"{rule} ({way})")
+
+
+def _report(rows: list[Candidate], cohort: Mapping[str, list[Candidate]]) -> Report:
+    study = rows[0].study
+    others = {each.key for id_, found in cohort.items() if id_ != study.id for each in found}
+    sharing = any(shared_with(study, each.arm) & others for each in rows)
+    return Report(study, sum(each.patients for each in rows), sharing)
 
 
 def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterable[str]:

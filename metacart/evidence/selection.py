@@ -70,7 +70,7 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     finding an arm: the population named first, the timepoint named first (a finding without one
     comes last), a direct count before a table of grades, more patients before fewer. For a
     comparison after CAR-T one finding a study: time-dependent before landmark before others,
-    adjusted before unadjusted. At last one report a cohort: most patients, then the latest.
+    adjusted before unadjusted. At last one report a cohort, by the question's ``representative``.
     Filters match a level as recorded or as recoded.
     """
     import pandas as pd

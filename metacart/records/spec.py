@@ -110,7 +110,8 @@ class ModelSpec(RootRecord):
         Arms as ``study/arm`` that enter although they share patients or were selected.
     representative : {"primary", "largest", "latest"}
         Which report stands for papers on the same patients, among those that answer the question:
-        the one marked ``primary_report``, else that with most patients, else the latest.
+        the one marked ``primary_report``, else one that others name for their patients, else that
+        with most patients, else the latest.
     reported_by : {"include", "exclude"}
         Whether numbers only seen quoted in another paper enter.
     better : {"higher", "lower"}, optional

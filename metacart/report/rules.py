@@ -82,7 +82,7 @@ def reader_rule(rule: str, study: Study, arm: Arm) -> tuple[str, str]:
     tuple of str
         Findings with the same reason belong together; the second part may be empty.
     """
-    plain = re.sub(r" \(admit = .*\)$", "", rule)
+    plain = re.sub(r" \((?:admit|representative) = .*\)$", "", rule)
     if found := re.fullmatch(r"its patients are among those of (.+)", plain):
         labels = {arm.id: arm.label or arm.id for arm in study.arms}
         ids = re.findall(r"'([^']+)'", found[1])
