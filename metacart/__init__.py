@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from metacart.errors import Fault, InputError, MetacartError
     from metacart.evidence import conversions
     from metacart.evidence.coverage import coverage
+    from metacart.evidence.export import export_studies
     from metacart.evidence.flow import flow
+    from metacart.evidence.importing import import_studies
     from metacart.evidence.library import (
         BUNDLED,
         Studies,
@@ -71,10 +73,12 @@ __all__ = [
     "conversions",
     "coverage",
     "diagnostics",
+    "export_studies",
     "fit",
     "flow",
     "forest_table",
     "heterogeneity",
+    "import_studies",
     "list_models",
     "load_fit",
     "load_model",
@@ -99,6 +103,8 @@ __all__ = [
 _HOMES = {
     "errors": ("Fault", "InputError", "MetacartError"),
     "evidence": ("conversions",),
+    "evidence.export": ("export_studies",),
+    "evidence.importing": ("import_studies",),
     "evidence.library": (
         "BUNDLED",
         "Studies",

@@ -518,7 +518,7 @@ def test_faults_of_a_vocabulary(text: str, fault: str, write: Write, study_data:
 
 def test_two_folders_define_one_outcome(write: Write, study_data: Make) -> None:
     write(study_data(), "a/doe2020.toml")
-    write(study_data(id="roe2021"), "b/roe2021.toml")
+    write(study_data(id="roe2021", citation={"year": 2021}), "b/roe2021.toml")
     write(OWN, "a/vocabulary.toml")
     write(OWN, "b/vocabulary.toml")
     assert shown("a", "b") == []

@@ -33,6 +33,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_studies",
+    "read_studies",
     "spec_of",
 ]
 
@@ -74,7 +75,7 @@ def load_studies(*folders: PathLike) -> Studies:
     >>> len(load_studies(BUNDLED)) == len(load_studies())
     True
     """
-    studies, faults = _read_studies(folders or (BUNDLED,))
+    studies, faults = read_studies(folders or (BUNDLED,))
     errors = [fault for fault in faults if fault.severity == "error"]
     if errors:
         raise InputError(errors)
@@ -95,7 +96,7 @@ def check_studies(*paths: PathLike) -> list[Fault]:
     list of Fault
         Empty where nothing is wrong.
     """
-    return _read_studies(paths or (BUNDLED,))[1]
+    return read_studies(paths or (BUNDLED,))[1]
 
 
 @named_options
@@ -264,7 +265,8 @@ class _Findings:
             self.faults += self.sources[fault.path or ""].located([fault])
 
 
-def _read_studies(paths: Iterable[PathLike]) -> tuple[Studies, list[Fault]]:
+def read_studies(paths: Iterable[PathLike]) -> tuple[Studies, list[Fault]]:
+    """Return the studies that have the form of one, and every fault and warning in their files."""
     files, vocabulary_files, faults = _expanded(paths)
     found = _Findings(faults)
     vocabulary = _read_vocabularies(vocabulary_files, found)

@@ -184,7 +184,7 @@ def _labels(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
     """Warn of two studies that figures and tables call the same."""
     first: dict[str, str] = {}
     for number, study in enumerate(studies):
-        if study.label in first:
+        if first.get(study.label, study.id) != study.id:
             yield (
                 number,
                 Fault(
