@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metacart.errors import Fault, InputError, MetacartError
     from metacart.evidence import conversions
     from metacart.evidence.coverage import coverage
+    from metacart.evidence.difference import diff_studies
     from metacart.evidence.export import export_studies
     from metacart.evidence.flow import flow
     from metacart.evidence.importing import import_studies
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         load_model,
         load_studies,
     )
+    from metacart.evidence.overlap import cohorts, overlap
     from metacart.evidence.risk_of_bias import risk_of_bias, risk_of_bias_shares
     from metacart.evidence.selection import account, tabulate
     from metacart.inference.fit import fit
@@ -68,11 +70,13 @@ __all__ = [
     "__version__",
     "account",
     "check_studies",
+    "cohorts",
     "compare_published",
     "contrast",
     "conversions",
     "coverage",
     "diagnostics",
+    "diff_studies",
     "export_studies",
     "fit",
     "flow",
@@ -83,6 +87,7 @@ __all__ = [
     "load_fit",
     "load_model",
     "load_studies",
+    "overlap",
     "parse_prior",
     "plot_forest",
     "plot_ppc",
@@ -103,6 +108,7 @@ __all__ = [
 _HOMES = {
     "errors": ("Fault", "InputError", "MetacartError"),
     "evidence": ("conversions",),
+    "evidence.difference": ("diff_studies",),
     "evidence.export": ("export_studies",),
     "evidence.importing": ("import_studies",),
     "evidence.library": (
@@ -116,6 +122,7 @@ _HOMES = {
     "evidence.coverage": ("coverage",),
     "evidence.flow": ("flow",),
     "evidence.risk_of_bias": ("risk_of_bias", "risk_of_bias_shares"),
+    "evidence.overlap": ("cohorts", "overlap"),
     "evidence.selection": ("account", "tabulate"),
     "inference.fit": ("fit",),
     "inference.predictive": ("predictive",),

@@ -39,6 +39,7 @@ BY_POSITION = {
     "account": ("studies", "spec"),
     "check_studies": ("paths",),
     "contrast": ("fit", "moderator", "level", "reference"),
+    "diff_studies": ("before", "after"),
     "fit": ("spec", "evidence"),
     "flow": ("studies", "spec"),
     "load_studies": ("folders",),

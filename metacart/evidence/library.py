@@ -35,6 +35,7 @@ __all__ = [
     "load_studies",
     "read_studies",
     "spec_of",
+    "toml_files",
 ]
 
 
@@ -177,14 +178,14 @@ def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
     InputError
         For a folder that does not exist or holds no ``.toml`` file.
     """
-    return tuple(path.stem for path in _toml_files(_models_in(folder)))
+    return tuple(path.stem for path in toml_files(_models_in(folder)))
 
 
 def _models_in(folder: PathLike | None) -> Path:
     return _MODELS if folder is None else as_path(folder, name="models")
 
 
-def _toml_files(folder: Path) -> list[Path]:
+def toml_files(folder: Path) -> list[Path]:
     """Return the .toml files of a folder by name, leaving out the hidden ones that editors make."""
     if not folder.is_dir():
         raise InputError(missing(folder))
@@ -203,7 +204,7 @@ def _toml_files(folder: Path) -> list[Path]:
 def _files_at(path: Path) -> list[Path]:
     """Return the study file at `path`, or those in it, with the vocabulary beside them."""
     if path.is_dir():
-        files = _toml_files(path)
+        files = toml_files(path)
         if [file.name for file in files] == [VOCABULARY_NAME]:
             raise InputError(
                 Fault("", f"only {VOCABULARY_NAME}", "one file a paper", path=shown_path(path))
