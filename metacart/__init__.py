@@ -40,9 +40,12 @@ if TYPE_CHECKING:
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
+    from metacart.plots.coverage import plot_coverage
+    from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
+    from metacart.plots.risk_of_bias import plot_risk_of_bias
     from metacart.records.priors import parse_prior
     from metacart.records.spec import ModelSpec
     from metacart.records.study import Study
@@ -89,9 +92,12 @@ __all__ = [
     "load_studies",
     "overlap",
     "parse_prior",
+    "plot_coverage",
+    "plot_flow",
     "plot_forest",
     "plot_ppc",
     "plot_prior_posterior",
+    "plot_risk_of_bias",
     "predictive",
     "predictive_checks",
     "prior_sensitivity",
@@ -128,9 +134,12 @@ _HOMES = {
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood"),
+    "plots.coverage": ("plot_coverage",),
+    "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
+    "plots.risk_of_bias": ("plot_risk_of_bias",),
     "records.priors": ("parse_prior",),
     "records.spec": ("ModelSpec",),
     "records.study": ("Study",),

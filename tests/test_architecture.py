@@ -43,6 +43,7 @@ BY_POSITION = {
     "fit": ("spec", "evidence"),
     "flow": ("studies", "spec"),
     "load_studies": ("folders",),
+    "plot_flow": ("studies", "spec"),
     "save_fit": ("fit", "path"),
     "tabulate": ("studies", "spec"),
 }

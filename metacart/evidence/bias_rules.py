@@ -142,13 +142,25 @@ def _clinical_information(study: Study) -> Verdict:
 
 
 def _outcomes(study: Study) -> Verdict:
-    follow_up = study.conduct.follow_up
-    if follow_up is None:
-        return opened("the length of follow-up is not recorded")
-    if not any(finding.reported_by is None for finding in study.findings):
+    own = [(n, finding) for n, finding in enumerate(study.findings) if finding.reported_by is None]
+    if not own:
         return opened("no outcome of the paper's own is recorded")
-    why = f"outcomes, and follow-up, {_spread(follow_up, 'month')}"
-    return Verdict("yes", why, "conduct.follow_up")
+    follow_up = study.conduct.follow_up
+    if follow_up is not None:
+        why = f"outcomes, and follow-up, {_spread(follow_up, 'month')}"
+        return Verdict("yes", why, "conduct.follow_up")
+    main = {arm.id for _, arm in main_arms(study)}
+    for number, finding in own:
+        if (
+            finding.arm in main
+            and finding.count is not None
+            and finding.timepoint is not None
+            and finding.population in ("enrolled", "infused")
+        ):
+            outcome = finding.outcome.replace("_", " ")
+            why = f"{outcome} of all {finding.population}, with its time ({finding.timepoint})"
+            return Verdict("yes", why, f"findings[{number}]")
+    return opened("neither the length of follow-up nor the time of a response is recorded")
 
 
 def _site(study: Study) -> Verdict:

@@ -70,7 +70,8 @@ def risk_of_bias(studies: StudySource, *, tool: Tool = "jbi") -> pd.DataFrame:
     are in no count of remission; yes where the numbers from enrolment (or of a consecutive
     series) to assessment are all known. Demographics: age of every main arm. Clinical
     information: transplant before CAR-T, or a comparison by a state before the infusion.
-    Outcomes: length of follow-up beside outcomes of the paper's own. Site: centres and countries.
+    Outcomes: outcomes of the paper's own with the length of follow-up, or a count of all enrolled
+    or infused with its time. Site: centres and countries.
 
     *MINORS.* Consecutive patients as above. Prospective data: ``conduct.direction``, else the
     words of the design (a trial of a phase is prospective); inadequate when retrospective or

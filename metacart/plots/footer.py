@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metacart.plots.lights import lamp
 from metacart.plots.marks import backend_of, words
 from metacart.plots.measure import COLOURS, SMALL, SMALL_LINE, text_width, wrap
 from metacart.plots.page import Key, Page, along, artist_lines
@@ -98,6 +99,12 @@ def _draw_glyph(plot: Any, entry: Key, x: float, y: float) -> None:
     elif entry.mark == "bar":
         backend.line(
             ends, flat, plot, color=colour, width=4.0, solid_capstyle="butt", alpha=entry.alpha
+        )
+    elif entry.mark == "light":
+        lamp([middle], plot, y=y, light=colour, scale=0.85)
+    elif entry.mark == "tile":
+        backend.fill_between_y(
+            np.asarray([middle - 0.07, middle + 0.07]), flat - 0.06, flat + 0.06, plot, color=colour
         )
     elif entry.mark == "dash":
         upright = np.asarray([y - 0.065, y + 0.065])

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.evidence.selection import StudySource
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import reported
 from metacart.plots.files import check_file, deliver
+from metacart.plots.forest_bias import Bias, bias_of
 from metacart.plots.forest_facts import Facts, gather
 from metacart.plots.forest_rows import (
     SORTS,
@@ -22,9 +24,11 @@ from metacart.plots.forest_rows import (
     read_rows,
     sizes,
 )
-from metacart.plots.layout import Column, Key, Page, Panel, intervals, open_page
+from metacart.plots.layout import Column, Grid, Key, Page, Panel, intervals, open_page
+from metacart.plots.lights import draw_lights
 from metacart.plots.marks import diamond, spot, upright, words
 from metacart.plots.measure import COLOURS, style
+from metacart.records.risk_of_bias import Tool
 from metacart.results.forest_table import forest_table
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ def plot_forest(
     subgroups: str | Literal[False] | None = None,
     shrunken: bool = True,
     prediction: bool = True,
+    studies: StudySource | None = None,
+    risk_of_bias: Tool | Literal[False] | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
 ) -> PlotCollection:
@@ -64,6 +70,12 @@ def plot_forest(
         Whether to draw each study's estimate from the model beside the reported one.
     prediction : bool
         Whether to draw the interval of the next study.
+    studies : Studies or path or sequence of paths, optional
+        The studies that were fitted, from ``load_studies``: each row then shows the lights of its
+        study's risk of bias. A fit holds its evidence table and not their files.
+    risk_of_bias : {None, "jbi", "minors", "robins_i"} or False
+        Whose items the lights are; by default ROBINS-I for questions on transplant, else JBI.
+        False for none.
     file : path, optional
         Where to write the figure: ``.png``, ``.svg`` or ``.pdf``. The figure is then closed.
     backend : {"matplotlib", "none"}
@@ -75,20 +87,23 @@ def plot_forest(
         ``viz`` holds, by ``row``: the text columns ``study``, ``arm``, ``evidence``,
         ``estimate``, ``interval`` and ``weight``; the marks ``crude``, ``crude_interval``,
         ``shrunken``, ``shrunken_interval``, ``diamond``, ``next_study``, ``next_study_median``
-        and ``pooled_line``; and ``NAME_below``, ``NAME_above``, the arrows of intervals that
-        reach beyond the axis. Its attributes hold ``title`` and ``alt``, a description in words.
+        and ``pooled_line``; ``NAME_below``, ``NAME_above``, the arrows of intervals that reach
+        beyond the axis; and with `studies` ``light_low``, ``light_high`` and so on. Its attributes
+        hold ``title`` and ``alt``, a description in words.
 
     Raises
     ------
     InputError
-        For an unknown option or suffix, before anything is drawn.
+        For an unknown option or suffix, for a study of the fit that is not among `studies`, and
+        for `risk_of_bias` without them, before anything is drawn.
 
     Notes
     -----
     The numbers are those of ``forest_table``; ratios of studies have the digits of their paper.
     Of the diamonds the population average is solid, for ratios the median study. Squares have
     areas in proportion to the patients, or for ratios and estimates to the precision, above a
-    least size. Rates stand on an axis of 0 to 100 %, ratios on a logarithmic one.
+    least size. Rates stand on an axis of 0 to 100 %, ratios on a logarithmic one. The lights are
+    those of the verb ``risk_of_bias``; a study with several rows has the same in each.
 
     Examples
     --------
@@ -99,11 +114,12 @@ def plot_forest(
     refuse_unknown("backend", backend, BACKENDS)
     if file is not None:
         check_file(file)
+    bias = bias_of(fit, studies, risk_of_bias)
     table = forest_table(fit, subgroups=subgroups)
-    rows = read_rows(table, reported(fit))
-    facts = gather(fit, rows, subgroups=subgroups)
+    read = read_rows(table, reported(fit))
+    facts = gather(fit, read, subgroups=subgroups)
     lines = forest_lines(
-        rows,
+        read,
         measure=facts.measure,
         counts=facts.counts,
         moderator=facts.moderator,
@@ -112,16 +128,19 @@ def plot_forest(
         prediction=prediction,
     )
     with style():
-        page = _page(lines, facts, shrunken=shrunken, backend=backend)
+        page = _page(lines, facts, bias, shrunken=shrunken, backend=backend)
         _draw_studies(page, lines, facts, shrunken=shrunken)
         _draw_pooled(page, lines)
+        if bias is not None:
+            rows = {name: bias.lights[row.study] for name, row in lines.of("study").items()}
+            draw_lights(page, bias.grid.name, rows)
     return deliver(page.collection, title=facts.title, alt=facts.alt, file=file)
 
 
-def _page(lines: Lines, facts: Facts, *, shrunken: bool, backend: str) -> Page:
+def _page(lines: Lines, facts: Facts, bias: Bias | None, *, shrunken: bool, backend: str) -> Page:
     cells = {name: lines.cells.get(name, {}) for name in _COLUMNS}
     running = frozenset(row.name for row in lines.rows if not row.name.startswith("study:"))
-    parts: list[Column | Panel] = [
+    parts: list[Column | Panel | Grid] = [
         Column("study", "Study", cells["study"], spans=running),
         Column("arm", "Arm", cells["arm"]),
         Column(
@@ -134,12 +153,17 @@ def _page(lines: Lines, facts: Facts, *, shrunken: bool, backend: str) -> Page:
         Column("estimate", facts.estimate_heading, cells["estimate"], "right"),
         Column("interval", "95 %\ninterval", cells["interval"], "right"),
         Column("weight", "Weight\n%", cells["weight"], "right"),
+        *([] if bias is None else [bias.grid]),
     ]
     return open_page(
         rows=lines.rows,
         parts=parts,
-        key=_key(facts, lines, shrunken=shrunken),
-        notes=[*facts.notes, *(f"{sign} {text}" for text, sign in lines.footnotes.items())],
+        key=[*_key(facts, lines, shrunken=shrunken), *([] if bias is None else bias.key)],
+        notes=[
+            *facts.notes,
+            *([] if bias is None else [bias.note]),
+            *(f"{sign} {text}" for text, sign in lines.footnotes.items()),
+        ],
         warning=facts.warning,
         backend=backend,
     )

@@ -7,13 +7,15 @@ are. Marks are ArviZ visuals in a `PlotCollection`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from metacart.plots.axes import Axis
+from metacart.plots.canvas import lay_flat, open_canvas, place
 from metacart.plots.files import save_figure
 from metacart.plots.footer import draw_footer, measure_footer
+from metacart.plots.grid import Grid, draw_headings, grid_height, grid_width, grid_x
 from metacart.plots.marks import backend_of, band, words
 from metacart.plots.measure import (
     COLOURS,
@@ -30,10 +32,9 @@ from metacart.plots.measure import (
 )
 from metacart.plots.page import Align, Column, Key, Page, Panel, Row, intervals
 
-if TYPE_CHECKING:
-    from arviz_plots import PlotCollection
+__all__ = ["Column", "Grid", "Key", "Page", "Panel", "Row", "intervals", "open_page", "save_figure"]
 
-__all__ = ["Column", "Key", "Page", "Panel", "Row", "intervals", "open_page", "save_figure"]
+Part = Column | Panel | Grid
 
 _RULE = 0.04  # below the headings
 _SIDES = 0.22  # from the axis down to what each side favours
@@ -43,11 +44,12 @@ _AXIS_LABEL = 0.20
 def open_page(
     *,
     rows: Sequence[Row],
-    parts: Sequence[Column | Panel],
+    parts: Sequence[Part],
     notes: Sequence[str] = (),
     warning: str = "",
     key: Sequence[Key] = (),
     backend: str = "matplotlib",
+    least: float = 0.0,
 ) -> Page:
     """Lay a page out and draw its text.
 
@@ -55,7 +57,7 @@ def open_page(
     ----------
     rows : sequence of Row
         From the top.
-    parts : sequence of Column or Panel
+    parts : sequence of Column, Panel or Grid
         From the left; columns without any cell are left out.
     notes : sequence of str
         Paragraphs of the footer.
@@ -65,46 +67,43 @@ def open_page(
         The marks and their words.
     backend : {"matplotlib", "none"}
         ``"none"`` draws nothing and keeps the structure.
+    least : float
+        Inches that the page is wide at least, for its notes.
 
     Returns
     -------
     Page
     """
     bold = {row.name for row in rows if row.bold}
-    parts = [part for part in parts if isinstance(part, Panel) or any(part.cells.values())]
+    parts = [p for p in parts if not isinstance(p, Column) or any(p.cells.values())]
     cells = {part.name: _cells(part, bold) for part in parts if isinstance(part, Column)}
     widths = _widths(parts, cells, bold)
     left, x = {}, MARGIN
     for part in parts:
         left[part.name] = x
         x += widths[part.name] + GAP
-    width = x - GAP + MARGIN
-    top = 0.10 + LINE * max((part.heading.count("\n") + 1 for part in parts), default=1)
+    width = max(x - GAP + MARGIN, least)
+    top = 0.10 + max((_heading_height(part) for part in parts), default=LINE)
     centre, height, bottom = _heights(rows, cells, top)
     panels = [part for part in parts if isinstance(part, Panel)]
     under = max((_under(panel.axis, widths[panel.name]) for panel in panels), default=0.0)
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
     total = bottom + under + footer.height + MARGIN
 
-    collection = _collection([row.name for row in rows], panels, (width, total), backend)
-    page = Page(collection, {p.name: p.axis for p in panels}, centre, height, top, bottom)
+    names = [panel.name for panel in panels]
+    collection = open_canvas([row.name for row in rows], names, (width, total), backend)
+    grids = {p.name: grid_x(p, left[p.name]) for p in parts if isinstance(p, Grid)}
+    axes = {panel.name: panel.axis for panel in panels}
+    page = Page(collection, axes, centre, height, top, bottom, grids)
     if backend == "matplotlib":
         texts = [text for part in parts if isinstance(part, Column) for text in part.cells.values()]
         warn_of_letters([*texts, *(panel.axis.label for panel in panels), *notes])
-        for name, box, limits in (
-            ("table", (0.0, 0.0, width, bottom), (width, bottom)),
-            (
-                "footer",
-                (MARGIN, bottom + under, width - 2 * MARGIN, footer.height),
-                (width - 2 * MARGIN, footer.height),
-            ),
-        ):
-            _place(page.plot(name), box, (width, total))
-            page.plot(name).set(xlim=(0, limits[0]), ylim=(limits[1], 0))
-            page.plot(name).axis("off")
+        lay_flat(page.plot("table"), (0.0, 0.0, width, bottom), (width, total))
+        box = (MARGIN, bottom + under, width - 2 * MARGIN, footer.height)
+        lay_flat(page.plot("footer"), box, (width, total))
         for panel in panels:
             box = (left[panel.name], 0.0, widths[panel.name], bottom)
-            _place(page.plot(panel.name), box, (width, total))
+            place(page.plot(panel.name), box, (width, total))
             _dress(page.plot(panel.name), panel.axis, bottom, widths[panel.name])
     _draw_table(page, rows, parts, cells, widths, left, width)
     for panel in panels:
@@ -125,11 +124,20 @@ def _cells(part: Column, bold: set[str]) -> dict[str, str]:
     return cells
 
 
+def _heading_height(part: Part) -> float:
+    if isinstance(part, Grid):
+        return grid_height(part)
+    return LINE * (part.heading.count("\n") + 1)
+
+
 def _widths(
-    parts: Sequence[Column | Panel], cells: Mapping[str, Mapping[str, str]], bold: set[str]
+    parts: Sequence[Part], cells: Mapping[str, Mapping[str, str]], bold: set[str]
 ) -> dict[str, float]:
     widths = {}
     for part in parts:
+        if isinstance(part, Grid):
+            widths[part.name] = grid_width(part)
+            continue
         lines = [text_width(line, bold=True) for line in part.heading.split("\n")]
         if isinstance(part, Panel):
             lines.append(part.width)
@@ -142,13 +150,13 @@ def _widths(
             ]
         widths[part.name] = max(lines)
     for number, part in enumerate(parts):
-        if isinstance(part, Panel):
+        if not isinstance(part, Column):
             continue
         # a cell that runs on has room as far as the next column with text in its row, or panel
         for name in part.spans & cells[part.name].keys():
             room = widths[part.name]
             for other in parts[number + 1 :]:
-                if isinstance(other, Panel) or name in cells[other.name]:
+                if not isinstance(other, Column) or name in cells[other.name]:
                     break
                 room += GAP + widths[other.name]
             need = text_width(cells[part.name][name], bold=name in bold)
@@ -159,8 +167,8 @@ def _widths(
 def _heights(
     rows: Sequence[Row], cells: Mapping[str, Mapping[str, str]], top: float
 ) -> tuple[dict[str, float], dict[str, float], float]:
-    # many rows stand closer, so that sixty studies still fit a page
-    base = 0.235 if len(rows) <= 30 else 0.205
+    # many rows stand closer, so that sixty studies still fit a page; more fit two or three
+    base = 0.235 if len(rows) <= 30 else 0.205 if len(rows) <= 80 else 0.175
     centre, height = {}, {}
     y = top + _RULE + 0.04
     for row in rows:
@@ -200,40 +208,7 @@ def _sides_height(sides: list[tuple[str, float]]) -> float:
     return 0.16 + SMALL_LINE * (lines - 1) if lines else 0.0
 
 
-def _collection(
-    rows: Sequence[str], panels: Sequence[Panel], size: tuple[float, float], backend: str
-) -> PlotCollection:
-    import xarray as xr
-    from arviz_plots import PlotCollection
-
-    plots = ["table", *(panel.name for panel in panels), "footer"]
-    drawn = backend == "matplotlib"
-    collection = PlotCollection.grid(
-        xr.Dataset(
-            {"page": (("row", "column"), np.zeros((len(rows), len(plots))))},
-            coords={"row": list(rows), "column": plots},
-        ),
-        cols=["column"],
-        backend=backend,
-        figure_kwargs={
-            "figsize": size if drawn else (100 * size[0], 100 * size[1]),
-            "figsize_units": "inches" if drawn else "dots",
-        },
-        aes={"overlay_row": ["row"]},
-    )
-    # "overlay" makes `map` loop along a dimension without a style of its own
-    for dim in ("note", "entry"):
-        collection.update_aes_from_dataset(f"overlay_{dim}", xr.Dataset({"mapping": (dim, [0])}))
-    return collection
-
-
-# --- matplotlib: places and axes ----------------------------------------------------------------
-
-
-def _place(plot: Any, box: tuple[float, float, float, float], size: tuple[float, float]) -> None:
-    """Put a plot at (left, top, width, height) inches from the figure's upper left corner."""
-    (x, y, wide, high), (width, total) = box, size
-    plot.set_position((x / width, 1 - (y + high) / total, wide / width, high / total))
+# --- matplotlib: axes ----------------------------------------------------------------
 
 
 def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
@@ -287,7 +262,7 @@ def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
 def _draw_table(
     page: Page,
     rows: Sequence[Row],
-    parts: Sequence[Column | Panel],
+    parts: Sequence[Part],
     cells: Mapping[str, Mapping[str, str]],
     widths: Mapping[str, float],
     left: Mapping[str, float],
@@ -310,6 +285,9 @@ def _draw_table(
     bold = {row.name: row.bold for row in rows}
     where = {"left": 0.0, "center": 0.5, "right": 1.0}
     for part in parts:
+        if isinstance(part, Grid):
+            draw_headings(part, page.grids[part.name], table, bottom=page.top)
+            continue
         align: Align = part.align if isinstance(part, Column) else "center"
         x = left[part.name] + where[align] * widths[part.name]
         if part.heading:

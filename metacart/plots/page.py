@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -93,9 +93,11 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An entry of the key: a mark and its words."""
+    """An entry of the key: a mark and its words; of a light `colour` is its name."""
 
-    mark: Literal["square", "point", "dot", "cross", "diamond", "open", "line", "bar", "dash"]
+    mark: Literal[
+        "square", "point", "dot", "cross", "diamond", "open", "line", "bar", "dash", "light", "tile"
+    ]
     text: str
     colour: str
     alpha: float = 1.0
@@ -115,6 +117,8 @@ class Page:
         Where each row's middle stands, inches from the top, and how high the row is.
     top, bottom : float
         Where the rows begin and end.
+    grids : mapping of str to mapping of str to float
+        The middle of each column of each grid, inches from the left.
     """
 
     collection: PlotCollection
@@ -123,6 +127,7 @@ class Page:
     height: Mapping[str, float]
     top: float
     bottom: float
+    grids: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def plot(self, name: str) -> Any:
         """Return the plot of ``table``, a panel or ``footer``."""
