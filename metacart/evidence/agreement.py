@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from metacart.errors import Fault
@@ -11,7 +11,13 @@ from metacart.evidence.parts import Parts
 from metacart.records.study import Finding, grade_bands
 from metacart.records.vocabulary import Outcome
 
-__all__ = ["duplicates", "events_from_grades", "graded_counts", "parts_of_a_whole"]
+__all__ = [
+    "duplicates",
+    "events_from_grades",
+    "falling_survival",
+    "graded_counts",
+    "parts_of_a_whole",
+]
 
 
 class _Range(NamedTuple):
@@ -129,6 +135,40 @@ def _ancestors(name: str, vocabulary: Mapping[str, Outcome]) -> Iterator[str]:
         seen.add(outcome.parent)
         yield outcome.parent
         outcome = vocabulary.get(outcome.parent)
+
+
+def falling_survival(parts: Parts) -> Iterator[Fault]:
+    """Hold estimates of one curve against each other: a later one is never higher."""
+    curves: dict[tuple[object, ...], list[tuple[float, float, str]]] = {}
+    for number, finding in parts.findings.items():
+        survival = finding.survival
+        if survival is None or finding.set_aside is not None or finding.misprint is not None:
+            continue
+        groups = {"": survival, ".exposed": survival.exposed, ".unexposed": survival.unexposed}
+        for name, group in groups.items():
+            if group is None or group.estimate is None:
+                continue
+            key = (
+                *(finding.arm, finding.outcome, finding.population, finding.exposure),
+                *(
+                    finding.comparison,
+                    finding.printed_as,
+                    finding.definition,
+                    finding.time_handling,
+                ),
+                *(finding.reported_by, survival.unit, name),
+            )
+            point = (survival.time, group.estimate, f"findings[{number}].survival{name}")
+            curves.setdefault(key, []).append(point)
+    for points in curves.values():
+        for (time, early, first), (later, late, second) in pairwise(sorted(points)):
+            if late > early and later > time:
+                yield Fault(
+                    second,
+                    f"{late:g} at {later:g}, but {early:g} at {time:g} ({first})",
+                    f"at most {early:g}: survival does not rise",
+                    "look both up again, or set one aside: set_aside = …",
+                )
 
 
 def duplicates(parts: Parts) -> Iterator[Fault]:

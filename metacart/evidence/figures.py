@@ -76,6 +76,7 @@ def _disagreements(finding: Finding, place: str) -> Iterator[_Disagreement]:
     if finding.contrast is not None:
         yield from _percentage(finding.contrast.exposed, f"{place}.contrast.exposed")
         yield from _percentage(finding.contrast.unexposed, f"{place}.contrast.unexposed")
+        yield from _readable(finding.contrast.p, f"{place}.contrast.p")
     if finding.ratio is not None:
         yield from _ratio(finding.ratio, f"{place}.ratio")
     if finding.survival is not None:
@@ -115,6 +116,7 @@ def _percentage(count: Count, place: str) -> Iterator[_Disagreement]:
 
 
 def _ratio(ratio: Ratio, place: str) -> Iterator[_Disagreement]:
+    yield from _readable(ratio.p, f"{place}.p")
     if ratio.interval is None:
         return
     estimate, (lower, upper) = ratio.estimate, ratio.interval
@@ -143,29 +145,27 @@ def _ratio(ratio: Ratio, place: str) -> Iterator[_Disagreement]:
             shown,
             numbers,
         )
-    if ratio.p is not None:
-        wald = wald_p(estimate, lower, upper, level=ratio.level)
-        printed = parse_p(ratio.p)
-        if printed is None:
-            yield _Disagreement(
-                Fault(
-                    f"{place}.p",
-                    f"'{ratio.p}' is no p value",
-                    'text such as "0.036", "<0.001", "NS"',
-                ),
-                ratio.p,
-            )
-        elif not printed.agrees(wald):
-            yield _Disagreement(
-                Fault(
-                    f"{place}.p",
-                    f"p {ratio.p} is printed, but {shown} gives {wald:.2g}",
-                    "a p on the same side of 0.05 and within a factor of five",
-                    "look it up again; it may come from another test",
-                    severity="warning",
-                ),
-                ratio.p,
-            )
+    printed = None if ratio.p is None else parse_p(ratio.p)
+    if printed is None:
+        return
+    wald = wald_p(estimate, lower, upper, level=ratio.level)
+    if not printed.agrees(wald):
+        yield _Disagreement(
+            Fault(
+                f"{place}.p",
+                f"p {ratio.p} is printed, but {shown} gives {wald:.2g}",
+                "a p on the same side of 0.05 and within a factor of five",
+                "look it up again; it may come from another test",
+                severity="warning",
+            ),
+            str(ratio.p),
+        )
+
+
+def _readable(p: str | None, place: str) -> Iterator[_Disagreement]:
+    if p is not None and parse_p(p) is None:
+        allowed = 'text such as "0.036", "<0.001", "NS"'
+        yield _Disagreement(Fault(place, f"'{p}' is no p value", allowed), p)
 
 
 def _contained(group: Survival | SurvivalPoint | Quantile, place: str) -> Iterator[_Disagreement]:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from metacart.errors import Fault, nearest
-from metacart.evidence.agreement import duplicates, graded_counts, parts_of_a_whole
+from metacart.evidence.agreement import (
+    duplicates,
+    falling_survival,
+    graded_counts,
+    parts_of_a_whole,
+)
 from metacart.evidence.columns import RESERVED
 from metacart.evidence.figures import count_faults, figure_faults, percentage_faults
 from metacart.evidence.parts import Parts
@@ -15,7 +20,7 @@ from metacart.records.spec import FILTERS
 from metacart.records.study import Count, Finding, Patients, Study, grade_bands
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES, POPULATIONS, Outcome
 
-__all__ = ["study_gates"]
+__all__ = ["STUDY_GATES", "study_gates"]
 
 
 def study_gates(study: Study, *, vocabulary: Mapping[str, Outcome] = OUTCOMES) -> list[Fault]:
@@ -33,18 +38,46 @@ def study_gates(study: Study, *, vocabulary: Mapping[str, Outcome] = OUTCOMES) -
         Errors, and warnings for what may be right: a p from another test, an excused misprint.
     """
     parts = Parts.of(study, vocabulary)
-    return [fault for gate in _GATES for fault in gate(parts)]
+    return [fault for gate in STUDY_GATES.values() for fault in gate(parts)]
 
 
-def _conduct(parts: Parts) -> Iterator[Fault]:
-    enrolment = parts.conduct.enrolment
-    if enrolment.from_ and enrolment.to and enrolment.from_ > enrolment.to:
+def periods(parts: Parts) -> Iterator[Fault]:
+    """Hold enrolment against its own end, the data cutoff and the year of the paper."""
+    enrolment, cutoff = parts.conduct.enrolment, parts.conduct.data_cutoff
+    start = enrolment.from_
+    if start is None:
+        return
+    if enrolment.to is not None and _after(start, enrolment.to):
         yield Fault(
             "conduct.enrolment",
-            f"from {enrolment.from_} to {enrolment.to}",
+            f"from {start} to {enrolment.to}",
             "a first month that is not after the last",
         )
+    if cutoff is not None and _after(start, cutoff):
+        yield Fault(
+            "conduct.data_cutoff",
+            f"{cutoff}, but enrolment began in {start}",
+            "a cutoff after the first patient",
+        )
+    if parts.year is not None and int(start[:4]) > parts.year:
+        yield Fault(
+            "conduct.enrolment.from",
+            f"{start}, after the paper of {parts.year}",
+            "a month before the paper",
+            "look up the year of the paper too",
+        )
+
+
+def _after(first: str, second: str) -> bool:
+    """Whether a year, month or day is surely after another: 2019-05 need not be after 2019."""
+    return first[: len(second)] > second[: len(first)]
+
+
+def spreads(parts: Parts) -> Iterator[Fault]:
+    """Hold medians against their ranges."""
     yield from _spread(parts.conduct.follow_up, "conduct.follow_up")
+    for number, arm in parts.arms.items():
+        yield from _spread(arm.age, f"arms[{number}].age")
 
 
 def _spread(spread: Spread | None, place: str) -> Iterator[Fault]:
@@ -60,15 +93,12 @@ def _spread(spread: Spread | None, place: str) -> Iterator[Fault]:
         )
 
 
-def _arms(parts: Parts) -> Iterator[Fault]:
+def arms(parts: Parts) -> Iterator[Fault]:
+    """Find arms that stand twice, and columns under the name of another."""
     for number, arm in parts.arms.items():
         place = f"arms[{number}]"
         if parts.arm_ids.index(arm.id) < number:
             yield Fault(f"{place}.id", f"'{arm.id}' stands twice", "each arm once")
-        yield from _nested_populations(arm.patients, place)
-        yield from _spread(arm.age, f"{place}.age")
-        if arm.prior_hsct is not None:
-            yield from count_faults(arm.prior_hsct, place=f"{place}.prior_hsct")
         for name in sorted(RESERVED & arm.attributes.keys()):
             yield Fault(
                 f"{place}.attributes.{name}",
@@ -76,17 +106,40 @@ def _arms(parts: Parts) -> Iterator[Fault]:
                 "a name of your own",
                 f"own_{name}",
             )
+
+
+def sharing(parts: Parts) -> Iterator[Fault]:
+    """Find arms whose patients are said to be those of an arm that does not exist."""
+    for number, arm in parts.arms.items():
         for name in arm.shares_patients_with:
             if "/" in name:
                 continue  # another study: for the whole library to say
             others = [other for other in parts.arm_ids if other != arm.id]
             if name not in others:
                 yield Fault(
-                    f"{place}.shares_patients_with",
+                    f"arms[{number}].shares_patients_with",
                     f"'{name}' is no other arm of this study",
                     ", ".join(others) or 'an arm of another study, as "study/arm"',
                     nearest(name, others),
                 )
+
+
+def populations(parts: Parts) -> Iterator[Fault]:
+    """Hold the populations of an arm against each other, and earlier transplants against them."""
+    for number, arm in parts.arms.items():
+        yield from _nested_populations(arm.patients, f"arms[{number}]")
+        if (before := arm.prior_hsct) is None:
+            continue
+        place = f"arms[{number}].prior_hsct"
+        yield from count_faults(before, place=place)
+        most = max(filter(None, arm.patients.model_dump().values()), default=None)
+        if most is not None and before.total > most:
+            yield Fault(
+                f"{place}.total",
+                f"{before.total} patients, but arm '{arm.id}' has {most}",
+                f"1 to {most}",
+                "correct it, or the arm's patients",
+            )
 
 
 def _nested_populations(patients: Patients, place: str) -> Iterator[Fault]:
@@ -105,7 +158,7 @@ def _nested_populations(patients: Patients, place: str) -> Iterator[Fault]:
             )
 
 
-def _words(parts: Parts) -> Iterator[Fault]:
+def words(parts: Parts) -> Iterator[Fault]:
     """Hold arms, outcomes and exposures against what there is: one fault a word, not a finding."""
     allowed = {
         "arm": parts.arm_ids,
@@ -128,7 +181,8 @@ def _words(parts: Parts) -> Iterator[Fault]:
         )
 
 
-def _discrepancies(parts: Parts) -> Iterator[Fault]:
+def discrepancies(parts: Parts) -> Iterator[Fault]:
+    """Hold what a contradiction bears on against the words that there are."""
     attributes = [name for arm in parts.arms.values() for name in arm.attributes]
     allowed = list(dict.fromkeys((*parts.vocabulary, *EXPOSURES, *FILTERS, *attributes)))
     for number, discrepancy in enumerate(parts.discrepancies):
@@ -147,7 +201,8 @@ def _findings(numbers: Sequence[int]) -> str:
     return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
 
 
-def _counts(parts: Parts) -> Iterator[Fault]:
+def counts(parts: Parts) -> Iterator[Fault]:
+    """Hold events against patients, and patients against the population that is named."""
     for number, finding in parts.findings.items():
         place = f"findings[{number}]"
         groups: list[tuple[str, Count]] = []
@@ -187,7 +242,8 @@ def _within_population(
         )
 
 
-def _grades(parts: Parts) -> Iterator[Fault]:
+def grades(parts: Parts) -> Iterator[Fault]:
+    """Hold the sum of a table of grades against its total, or the population that is named."""
     for number, finding in parts.findings.items():
         if finding.grades is None:
             continue
@@ -221,13 +277,19 @@ def _grades(parts: Parts) -> Iterator[Fault]:
             yield from _within_population(parts, number, finding, stated or summed, "grades")
 
 
-def _figures(parts: Parts) -> Iterator[Fault]:
+def figures(parts: Parts) -> Iterator[Fault]:
+    """Hold printed percentages, intervals and p values against the numbers beside them."""
     for number, arm in parts.arms.items():
         if arm.prior_hsct is not None:
             place = f"arms[{number}].prior_hsct"
             yield from percentage_faults(arm.prior_hsct, place=place)
     for number, finding in parts.findings.items():
         yield from figure_faults(finding, place=f"findings[{number}]")
+
+
+def quantiles(parts: Parts) -> Iterator[Fault]:
+    """Hold a quantile against whether it was reached."""
+    for number, finding in parts.findings.items():
         if (quantile := finding.quantile) is not None and (
             quantile.reached != (quantile.estimate is not None)
         ):
@@ -241,15 +303,20 @@ def _figures(parts: Parts) -> Iterator[Fault]:
             )
 
 
-_GATES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
-    _conduct,
-    _arms,
-    _words,
-    _discrepancies,
-    _counts,
-    _grades,
-    graded_counts,
-    parts_of_a_whole,
-    _figures,
-    duplicates,
-)
+STUDY_GATES: Mapping[str, Callable[[Parts], Iterator[Fault]]] = {
+    "enrolment lies before cutoff and paper": periods,
+    "medians lie in their ranges": spreads,
+    "arms are told apart": arms,
+    "arms that share patients exist": sharing,
+    "responders ≤ evaluable ≤ infused ≤ enrolled": populations,
+    "arms, outcomes and exposures are known": words,
+    "contradictions bear on what there is": discrepancies,
+    "events ≤ total ≤ patients of the population": counts,
+    "grades sum to their patients": grades,
+    "counts agree with the grades": graded_counts,
+    "severe ≤ any, MRD-negative ≤ CR": parts_of_a_whole,
+    "percentages, intervals and p agree": figures,
+    "a quantile was reached or not": quantiles,
+    "survival does not rise": falling_survival,
+    "each count stands once": duplicates,
+}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 from metacart.errors import Fault, nearest, shown
-from metacart.records.paper import Period
+from metacart.evidence.pairs import Pair, pairs
 from metacart.records.shapes import is_id
 from metacart.records.study import Study
 
-__all__ = ["duplicate_ids", "library_gates", "shared_patients"]
+__all__ = ["LIBRARY_GATES", "duplicate_ids", "library_gates"]
 
 
 def library_gates(studies: Sequence[Study], *, files: Sequence[str] = ()) -> list[Fault]:
@@ -32,7 +31,7 @@ def library_gates(studies: Sequence[Study], *, files: Sequence[str] = ()) -> lis
         are named but not loaded, and for labels that two studies share.
     """
     faults: list[Fault] = []
-    for gate in (_duplicate_identifiers, _overlaps, _references, _attributes, _labels):
+    for gate in LIBRARY_GATES.values():
         for number, fault in gate(studies):
             where = files[number] if files else None
             place = fault.place if files else f"{studies[number].id}: {fault.place}"
@@ -63,7 +62,8 @@ _PUBLICATION = re.compile(r"10\.\d{4,9}/\S+|PMC\d+|https?://\S+")
 _IDENTIFIERS = {"doi": "DOI", "pmid": "PMID", "pmcid": "PMC number"}
 
 
-def _duplicate_identifiers(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+def duplicate_identifiers(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Find papers with two files."""
     for name, title in _IDENTIFIERS.items():
         first: dict[str, int] = {}
         for number, study in enumerate(studies):
@@ -83,59 +83,62 @@ def _duplicate_identifiers(studies: Sequence[Study]) -> Iterator[tuple[int, Faul
                 )
 
 
-def shared_patients(first: Study, second: Study) -> str | None:
-    """Return why two studies may share patients, or None.
-
-    They may if they name the same registration, or the same centre with enrolment periods that
-    overlap; an unstated month is taken as one that may overlap.
-    """
-    registrations = _folded(first.citation.registrations) & _folded(second.citation.registrations)
-    if registrations:
-        return f"both are registered as {_named(first.citation.registrations, registrations)}"
-    centres = _folded(first.conduct.centres) & _folded(second.conduct.centres)
-    if centres and _may_overlap(first.conduct.enrolment, second.conduct.enrolment):
-        return (
-            f"both enrolled at {_named(first.conduct.centres, centres)} "
-            f"({_period(first.conduct.enrolment)}; {_period(second.conduct.enrolment)})"
+def undeclared_overlaps(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Warn of patients that a study may share with others, in one line a study."""
+    found: dict[int, list[Pair]] = {}
+    for pair in pairs(studies):
+        if pair.status == "may share patients, not declared":
+            found.setdefault(pair.second, []).append(pair)
+    for number, several in found.items():
+        others = [studies[pair.first] for pair in several]
+        named = ", ".join(
+            f"'{other.id}' ({pair.reason})" for other, pair in zip(others, several, strict=True)
         )
-    return None
+        arm = f"{others[0].id}/{others[0].arms[0].id}"
+        yield (
+            number,
+            Fault(
+                "cohort",
+                f"'{studies[number].id}' may share patients with {named}",
+                "",
+                f'if it does, cohort = "{others[0].cohort}" in both, or '
+                f'shares_patients_with = ["{arm}"] in an arm; it warns until then',
+                severity="warning",
+            ),
+        )
 
 
-def _overlaps(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
-    for (_, first), (number, second) in combinations(enumerate(studies), 2):
-        if first.cohort == second.cohort or _declared(first, second):
-            continue
-        if (reason := shared_patients(first, second)) is not None:
+def primary_reports(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Warn of a cohort with several primary reports: which of them stands for it is then open."""
+    first: dict[str, str] = {}
+    for number, study in enumerate(studies):
+        if study.primary_report and first.setdefault(study.cohort, study.id) != study.id:
             yield (
                 number,
                 Fault(
-                    "cohort",
-                    f"'{second.id}' may share patients with '{first.id}': {reason}",
-                    "",
-                    f'if it does, cohort = "{first.cohort}" in both; it warns until then',
+                    "primary_report",
+                    f"'{first[study.cohort]}' is the primary report of cohort '{study.cohort}' too",
+                    "one a cohort",
+                    "keep it in the paper that reports the primary endpoint",
                     severity="warning",
                 ),
             )
 
 
-def _declared(first: Study, second: Study) -> bool:
-    return any(
-        name.startswith(f"{other.id}/")
-        for study, other in ((first, second), (second, first))
-        for arm in study.arms
-        for name in arm.shares_patients_with
-    )
-
-
-def _references(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+def references(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+    """Find studies and arms that are named and do not exist."""
     known = {study.id: study for study in studies}
     for number, study in enumerate(studies):
         for index, finding in enumerate(study.findings):
             name = finding.reported_by
-            if name is None or name in known or _PUBLICATION.fullmatch(name):
-                continue
             place = f"findings[{index}].reported_by"
-            if is_id(name):
+            if name == study.id:
+                allowed = "a publication that quotes the number"
+                attempt = "leave it out: it was read in the paper itself"
+                yield number, Fault(place, f"'{name}' is this paper", allowed, attempt)
+            elif name is None or name in known or _PUBLICATION.fullmatch(name):
+                continue
+            elif is_id(name):
                 yield number, _not_loaded(place, name, known)
             else:
                 allowed = "the id of a study, a DOI, a PMC number, or an address with https://"
@@ -158,7 +161,7 @@ def _references(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
                     )
 
 
-def _attributes(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+def attribute_kinds(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
     """Hold an attribute against its first value: one column of the evidence has one kind."""
     first: dict[str, tuple[str, str, str]] = {}
     for number, study in enumerate(studies):
@@ -180,7 +183,7 @@ def _attributes(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
                     )
 
 
-def _labels(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
+def distinct_labels(studies: Sequence[Study]) -> Iterator[tuple[int, Fault]]:
     """Warn of two studies that figures and tables call the same."""
     first: dict[str, str] = {}
     for number, study in enumerate(studies):
@@ -214,25 +217,11 @@ def _not_loaded(place: str, name: str, ids: Iterable[str]) -> Fault:
     )
 
 
-def _folded(names: Sequence[str]) -> set[str]:
-    return {" ".join(name.casefold().split()) for name in names}
-
-
-def _named(names: Sequence[str], folded: set[str]) -> str:
-    return ", ".join(name for name in names if _folded([name]) & folded)
-
-
-def _may_overlap(first: Period, second: Period) -> bool:
-    def starts(period: Period) -> str:
-        return ((period.from_ or "0000") + "-01")[:7]
-
-    def ends(period: Period) -> str:
-        return ((period.to or "9999") + "-12")[:7]
-
-    return starts(first) <= ends(second) and starts(second) <= ends(first)
-
-
-def _period(period: Period) -> str:
-    if period.from_ is None and period.to is None:
-        return "months not stated"
-    return f"{period.from_ or '?'} to {period.to or '?'}"
+LIBRARY_GATES: Mapping[str, Callable[[Sequence[Study]], Iterator[tuple[int, Fault]]]] = {
+    "identifiers stand once": duplicate_identifiers,
+    "papers that may share patients say so": undeclared_overlaps,
+    "one primary report a cohort": primary_reports,
+    "what is named exists": references,
+    "an attribute is of one kind": attribute_kinds,
+    "figures name each paper apart": distinct_labels,
+}

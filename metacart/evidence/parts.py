@@ -19,6 +19,7 @@ class Parts:
     arms: Mapping[int, Arm]
     findings: Mapping[int, Finding]
     conduct: Conduct
+    year: int | None
     discrepancies: tuple[Discrepancy, ...]
     arm_ids: tuple[str, ...]
     vocabulary: Mapping[str, Outcome]
@@ -30,6 +31,7 @@ class Parts:
             dict(enumerate(study.arms)),
             dict(enumerate(study.findings)),
             study.conduct,
+            study.citation.year,
             study.discrepancies,
             tuple(arm.id for arm in study.arms),
             vocabulary,
