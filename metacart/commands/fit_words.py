@@ -83,7 +83,8 @@ def show_fit(
     for table in tables:
         if table is not None:
             show_table(table)
-    show_list("Before you use this:", [*found.cautions, *_numeric(fit), *spec.notes])
+    cautions = (*found.cautions, *found.remarks, *_numeric(fit), *spec.notes)
+    show_list("Before you use this:", cautions)
 
 
 def _facts(fit: xr.DataTree, studies: Studies, basis: Basis) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["answer", "question_of"]
 
-_FEW = 5
-_MANY_NAMES = 4
+_FEW, _MANY_CAUTIONS = 5, 4
 _MOSTLY = 0.5
 
 
@@ -80,9 +80,22 @@ def answer(
     basis : Basis
         Which studies and patients it rests on.
     """
+    single = _single_papers(basis)
+    remarks = single if len(single) > _MANY_CAUTIONS else ()
+    cautions = _cautions(fit, outcome, basis, () if remarks else single)
+    return replace(_answer(fit, summary, contrasts, outcome, basis, cautions), remarks=remarks)
+
+
+def _answer(
+    fit: xr.DataTree,
+    summary: pd.DataFrame,
+    contrasts: Mapping[str, pd.DataFrame],
+    outcome: Outcome,
+    basis: Basis,
+    cautions: tuple[str, ...],
+) -> Answer:
     rows = {str(row["estimand"]): row for row in summary.to_dict("records")}
     scale = scale_of(design_of(fit))
-    cautions = _cautions(fit, outcome, basis)
     if len(views_of(fit)) > 1:
         return two_readings(fit, rows, outcome, basis, cautions)
     whole = _own_rate(fit, rows, scale, outcome, basis) or _pooled(fit, rows, scale, outcome, basis)
@@ -138,7 +151,7 @@ def _pooled(
         "What it reports scatters further around that."
     ).format("value" if scale.name == "identity" else "ratio", *reach)
     said = (
-        f"In {basis.setting()} ({_names(basis)}), the {what} is estimated at {value} in the "
+        f"In {basis.named()}, the {what} is estimated at {value} in the "
         f"median study (95 % interval {ends})."
     )
     return Answer(f"{what} {value} ({ends})", "median study", (lead, next_), conclusion=said)
@@ -179,17 +192,9 @@ def _counted(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> str:
     """Return ``In two cohorts (A 2020, B 2021), 61 of 67 patients reached remission``."""
     evidence = evidence_of(fit)
     if "events" not in evidence:
-        where = f"{basis.setting()} ({_names(basis)})"
-        return f"{capital(outcome.title)}{_until(fit)} was estimated in {where}"
+        return f"{capital(outcome.title)}{_until(fit)} was estimated in {basis.named()}"
     events, total = (int(evidence[name].sum()) for name in ("events", "total"))
-    return (
-        f"In {basis.setting()} ({_names(basis)}), {events} of {total} patients {reached(outcome)}"
-    )
-
-
-def _names(basis: Basis) -> str:
-    labels = [study.label for study in basis.studies]
-    return ", ".join(labels) if len(labels) <= _MANY_NAMES else count_of(len(labels), "study")
+    return f"In {basis.named()}, {events} of {total} patients {reached(outcome)}"
 
 
 def _ratio_words(fit: xr.DataTree, outcome: Outcome) -> str:
@@ -241,14 +246,19 @@ def _fewer_or_more(difference: float) -> str:
 # --- what must be known beside it ---------------------------------------------------------------
 
 
-def _cautions(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> tuple[str, ...]:
+def _single_papers(basis: Basis) -> tuple[str, ...]:
     whole = "" if basis.alone or basis.patients is None else f" of the {basis.patients} patients"
-    own = [
+    return tuple(
         f"{group.study.label}{f', {group.patients}{whole}' if whole else ''}: "
         f"{group.finding.caution}"
         for group in basis.groups
         if group.finding.caution
-    ]
+    )
+
+
+def _cautions(
+    fit: xr.DataTree, outcome: Outcome, basis: Basis, own: tuple[str, ...]
+) -> tuple[str, ...]:
     parts = (
         _evidence_words(fit, basis), *own, _population_words(outcome, basis), _prior_words(fit),
     )  # fmt: skip

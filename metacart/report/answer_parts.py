@@ -55,6 +55,8 @@ class Answer:
         The naive and the adjusted answer, where there are two.
     cautions : tuple of str
         What the reader must know before using it.
+    remarks : tuple of str
+        Cautions about single papers, where there are too many to stand beside the answer.
     conclusion : str
         One sentence to quote.
     """
@@ -65,6 +67,7 @@ class Answer:
     readings: tuple[Reading, ...] = ()
     cautions: tuple[str, ...] = ()
     conclusion: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def kept(text: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Basis", "Group", "basis_of", "compared_table", "patients_of"]
 
 # An outcome that has no counts of its own under its name has those of its event.
+# beyond so many studies their names stand in the tables alone
+_MANY = 4
 _EVENTS = {"overall_survival": "death"}
 
 
@@ -95,6 +97,17 @@ class Basis:
             with_, without = exposed_words(self.exposure)
             text += f" ({self.exposed} {with_}, {self.patients - self.exposed} {without})"
         return text
+
+    def named(self, more: str = "") -> str:
+        """Return ``two retrospective cohorts from China (A 2020, B 2021)``, or only how many."""
+        if len(self.studies) <= _MANY:
+            names = ", ".join(study.label for study in self.studies)
+            return f"{self.setting()} ({names}{more})"
+        countries = {place for study in self.studies for place in study.conduct.countries}
+        where = f" from {count_of(len(countries), 'country')}" if countries else ""
+        return f"{count_of(len(self.studies), 'study')}{where}" + (
+            f" ({more.removeprefix('; ')})" if more else ""
+        )
 
     def setting(self) -> str:
         """Return ``two retrospective cohorts from China``."""

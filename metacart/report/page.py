@@ -15,7 +15,7 @@ from metacart.report.cells import links_of
 from metacart.report.glossary import terms_of
 from metacart.report.paper_tables import how_to_find, papers_of
 from metacart.report.section import Section
-from metacart.report.words import capital, count_of, number_word
+from metacart.report.words import capital, count_of, join, number_word
 from metacart.text import printable
 
 if TYPE_CHECKING:
@@ -55,6 +55,25 @@ def _read(page: str) -> str:
     return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
 
 
+_READ = {
+    "full text": "in full",
+    "abstract": "in their abstracts alone",
+    "abstract and tables": "in abstract and tables",
+    "quotations": "only as other publications quote them",
+}
+
+
+def _reading(studies: Studies) -> str:
+    """Say how much of the papers was read, where that was not all of each."""
+    read = [study.citation.read for study in studies if study.citation.read is not None]
+    if set(read) <= {"full text"}:
+        return ""
+    parts = [
+        f"{number_word(read.count(how))} {words}" for how, words in _READ.items() if how in read
+    ]
+    return f"Of the papers {join(parts)}: what stands only in a full text may be missing here."
+
+
 def render(sections: Sequence[Section], studies: Studies, *, seed: int, command: str) -> str:
     """Return the page as text.
 
@@ -85,6 +104,7 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
         studies=studies,
         papers=count_of(len(studies), "paper"),
         questions=count_of(len(sections), "question"),
+        reading=_reading(studies),
         used=[study for study in studies if study.id in ids],
         unused=[study for study in studies if bases and study.id not in ids],
         patients=patients_of(bases),

@@ -140,7 +140,6 @@ def _conclusion(
     basis: Basis, event: str, first: Reading, beside: str, row: Mapping[Any, Any]
 ) -> str:
     with_, without = exposed_words(basis.exposure)
-    names = basis.alone or ", ".join(study.label for study in basis.studies)
     people = "" if basis.patients is None else f"; {basis.patients} patients"
     if people and basis.exposed is not None and basis.patients is not None:
         people += f", {basis.exposed} {with_}, {basis.patients - basis.exposed} {without}"
@@ -152,7 +151,7 @@ def _conclusion(
         else "the comparison is not randomised, so that the treatment is why does not follow"
     )
     return (
-        f"In {basis.setting()} ({names}{people}), the hazard ratio of {event}, {with_} against "
+        f"In {basis.named(people)}, the hazard ratio of {event}, {with_} against "
         f"{without},{of} was {beside}, and {first.value} ({first.interval}) with the immortal "
         f"time that is assumed taken off, and nothing else (95 % intervals); {open_}."
     )
