@@ -17,12 +17,24 @@ from metacart.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["count_of", "note", "say", "show_faults", "show_list", "show_table", "show_words"]
+__all__ = [
+    "count_of",
+    "note",
+    "say",
+    "show_faults",
+    "show_heading",
+    "show_list",
+    "show_table",
+    "show_words",
+    "width",
+]
 
 # where no terminal says how wide a line may be
 _WIDTH = 120
 # a longer line is hard to read
 _WORDS = 100
+# columns stand this far apart
+_BETWEEN = 2
 # what a shell shows for a program that its reader has left
 _NO_READER = 141
 
@@ -35,6 +47,11 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Write one line beside the result to standard error."""
     _write(_clean(text), err=True)
+
+
+def width() -> int:
+    """Return how many columns a line of a table may take."""
+    return _console().width
 
 
 def show_faults(faults: Iterable[Fault], *, err: bool = True) -> None:
@@ -52,6 +69,17 @@ def show_words(text: str, *, lead: str = "") -> None:
         plain, width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
     ):
         say(line)
+
+
+def show_heading(text: str) -> None:
+    """Write a line that stands out on a terminal."""
+    from rich.text import Text
+
+    console = _console()
+    with console.capture() as captured:
+        console.print(Text(_clean(text), style="bold"))
+    for line in captured.get().splitlines():
+        _write(line.rstrip())
 
 
 def show_list(heading: str, items: Iterable[str]) -> None:
@@ -73,15 +101,16 @@ def show_table(table: Table) -> None:
     if not table.rows:
         return
     console = _console()
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column, wide in zip(table.columns, _widths(table, console.width), strict=True):
         justify: Literal["left", "right"] = "right" if column.kind == "number" else "left"
-        grid.add_column(Text(_clean(column.heading)), justify=justify, overflow="fold")
+        heading = Text(_clean(column.heading))
+        grid.add_column(heading, justify=justify, overflow="fold", width=wide)
     for row in table.rows:
         grid.add_row(*(Text(_clean("" if cell is None else str(cell))) for cell in row.cells))
+    if table.caption:
+        show_heading(table.caption)
     with console.capture() as captured:
-        if table.caption:
-            console.print(Text(_clean(table.caption), style="bold"))
         console.print(grid)
     for line in captured.get().splitlines():
         _write(line.rstrip())
@@ -98,6 +127,33 @@ def _console() -> Console:
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def _widths(table: Table, width: int) -> list[int]:
+    """Return the width of each column: words stay whole as far as there is room for them."""
+    columns = [
+        [str(cell or "") for cell in cells]
+        for cells in zip(*(row.cells for row in table.rows), strict=True)
+    ]
+    wanted = [
+        max(len(column.heading), *map(len, cells))
+        for column, cells in zip(table.columns, columns, strict=True)
+    ]
+    words = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in columns]
+    room = width - _BETWEEN * len(columns)
+    most = next((most for most in range(max(words), 0, -1) if _sum(words, most) <= room), 1)
+    widths = [max(1, min(each, most)) for each in words]
+    # what is left goes to those that want more, each the same
+    for most in range(min(widths), max(wanted) + 1):
+        more = [max(has, min(want, most)) for has, want in zip(widths, wanted, strict=True)]
+        if sum(more) > room:
+            break
+        widths = more
+    return widths
+
+
+def _sum(lengths: Iterable[int], most: int) -> int:
+    return sum(min(length, most) for length in lengths)
 
 
 def _write(line: str, *, err: bool = False) -> None:

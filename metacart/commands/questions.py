@@ -8,7 +8,7 @@ import metacart as mc
 from metacart import screen
 from metacart.commands.fit_words import account_tables
 from metacart.commands.options import OK, Folders, Models, Question, folders_of, read_question
-from metacart.commands.study_words import vocabulary_tables
+from metacart.commands.vocabulary_words import vocabulary_tables
 
 __all__ = ["app"]
 

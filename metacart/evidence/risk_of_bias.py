@@ -15,7 +15,7 @@ from metacart.records.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BY", "TOOLS", "lights_of", "risk_of_bias", "risk_of_bias_shares"]
+__all__ = ["BY", "TOOLS", "judgements", "lights_of", "risk_of_bias", "risk_of_bias_shares"]
 
 TOOLS: tuple[str, ...] = get_args(Tool)
 BY = ("item", "study")
@@ -95,7 +95,7 @@ def risk_of_bias(studies: StudySource, *, tool: Tool = "jbi") -> pd.DataFrame:
     import pandas as pd
 
     refuse_unknown("tool", tool, TOOLS)
-    rows = [row for study in studies_of(studies) for row in _rows(study, tool)]
+    rows = [row for study in studies_of(studies) for row in judgements(study, tool)]
     return pd.DataFrame(rows, columns=pd.Index(_COLUMNS.split()))
 
 
@@ -164,7 +164,8 @@ def lights_of(tool: Tool) -> tuple[str, ...]:
     return tuple(dict.fromkeys(INSTRUMENTS[tool].lights.values()))
 
 
-def _rows(study: Study, tool: Tool) -> Iterator[dict[str, Any]]:
+def judgements(study: Study, tool: Tool) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one study in the table of `risk_of_bias`."""
     if tool == "robins_i" and not comparisons(study):
         return
     instrument = INSTRUMENTS[tool]
