@@ -63,7 +63,7 @@ class _Stage:
     @property
     def heights(self) -> tuple[float, float]:
         """How high its two boxes are."""
-        own = (1 + sum(line.count("\n") + 1 for line in self.lines)) * LINE + _AROUND
+        own = sum(line.count("\n") + 1 for line in (self.title, *self.lines)) * LINE + _AROUND
         lines = sum(reason.count("\n") + 1 for reason, _ in self.left)
         return own, lines * LINE + _AROUND if self.left else 0.0
 
