@@ -31,10 +31,20 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (r"no comparison by (.+)", "does not compare patients with and without {0}", ""),
     (
         r"a contrast of counts; the question takes ratios",
-        "counts in two groups; the question takes printed ratios",
+        "counts in two groups, where the question needs printed ratios",
         "",
     ),
-    (r"(.+); the question takes (counts|ratios|hazard ratios)", "{0}; the question takes {1}", ""),
+    (
+        r"(.+); the question takes (counts|ratios|hazard ratios|survival at one time)",
+        "{0}, where the question needs {1}",
+        "",
+    ),
+    (r"no interval is printed", "without an interval: how precise it is cannot be known", ""),
+    (
+        r"an estimate of 0 or 1 has no standard error",
+        "all or none survived: such an estimate has no standard error",
+        "",
+    ),
     (r"a table of grades; (.+) has no lowest grade", "a table of grades without a cut", ""),
     (
         r"grades (.+) lie on both sides of the cut at grade (\d)",
