@@ -20,6 +20,7 @@ from scipy import optimize, stats
 
 from metacart.errors import InputError
 from metacart.evidence.library import load_studies
+from metacart.evidence.risk_of_bias import risk_of_bias
 from metacart.inference.assemble import groups_of_fit
 from metacart.inference.records import design_of, identity
 from metacart.modelling.design import bind, scale_of
@@ -29,8 +30,10 @@ from metacart.plots import close_figure, plot_forest, plot_ppc, plot_prior_poste
 from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
 from metacart.plots.forest_facts import _doubt
 from metacart.plots.forest_rows import number, span
+from metacart.plots.lights import LOOKS
 from metacart.plots.measure import text_width, wrap
 from metacart.records.spec import ModelSpec
+from metacart.records.study import Study
 from metacart.report.answer import _contrast
 from metacart.report.result_tables import contrast_table
 from metacart.results.checks import predictive_checks
@@ -619,17 +622,34 @@ def test_footnotes_have_one_sign_for_one_text() -> None:
     assert names[3:6] == ["Chen 2021*", "Zhang 2021*", "Maude 2014†"]
     # three of the five others are infused: most
     assert note_text(pc).endswith(
-        "* evaluable patients; most others: all infused\n† all enrolled; most others: all infused"
+        "* evaluable patients, most others: all infused\n† all enrolled, most others: all infused"
+    )
+
+
+def test_rows_of_a_fallback_population_say_so() -> None:
+    """Against the order of the question, not against what most rows count."""
+    spec = SPEC.model_copy(update={"population": ("infused", "evaluable", "enrolled")})
+    table = COUNTS.assign(
+        population=["evaluable"] * 4 + ["infused", "enrolled"],
+        scfv_certainty=["stated"] * 3 + ["inferred"] * 2 + ["stated"],
+    )
+    pc = plot_forest(make_fit(spec, table))
+    names = [name.split(" ")[1][4:] for name in list(texts(pc, "study").values())[:6]]
+    assert names == ["*", "*", "*", "*†", "†", "‡"]
+    assert note_text(pc).endswith(
+        "* fallback: evaluable patients, where the question wants all infused\n"
+        "† scFv origin inferred\n"
+        "‡ fallback: all enrolled, where the question wants all infused"
     )
 
 
 @pytest.mark.parametrize(
     ("populations", "words"),
     [
-        (["responders", "infused"], "patients in remission; the other study: all infused"),
+        (["responders", "infused"], "patients in remission, the other study: all infused"),
         (
             ["infused", "responders", "infused"],
-            "patients in remission; the other studies: all infused",
+            "patients in remission, the other studies: all infused",
         ),
         (["enrolled", "infused", "responders"], "patients in remission"),
     ],
@@ -1155,3 +1175,102 @@ def test_prior_of_a_mean_less_a_bias_of_any_form_has_no_sampling_noise() -> None
         optimize.brentq(lambda x, q=q: below(x) - q, -20, 20) for q in (0.025, 0.5, 0.975)
     )
     assert said == [f"prior {middle:.2f} [{low:.2f} to {high:.2f}]".replace("-", "−")]
+
+
+# --- the forest plot: lights of risk of bias ----------------------------------------------------
+
+SOURCES = COUNTS[COUNTS["study"].isin(["an2022", "li2020", "chen2021"])]
+
+
+@pytest.mark.parametrize("tool", [None, "jbi", "minors", "robins_i"])
+def test_each_row_has_the_lights_of_its_study(tool: Any) -> None:
+    library = load_studies()
+    pc = plot_forest(make_fit(SPEC, SOURCES), studies=library, risk_of_bias=tool)
+    table = risk_of_bias(library, tool=tool or "jbi")
+    wanted = {study: sorted(own["light"]) for study, own in table.groupby("study")}
+    found: dict[str, list[str]] = {}
+    heights: dict[str, set[float]] = {}
+    for light in LOOKS:
+        name = f"light_{light.replace(' ', '_')}"
+        for row, (circles,) in (artists(pc, name) if name in pc.viz.children else {}).items():
+            found.setdefault(row, []).extend([light] * len(circles.get_offsets()))
+            heights.setdefault(row, set()).update(circles.get_offsets()[:, 1].round(6).tolist())
+    assert set(found) == set(texts(pc, "arm"))  # studies only, no pooled row
+    for row, lights in found.items():
+        assert sorted(lights) == wanted[row.removeprefix("study:").split("/")[0]]
+    # the lights of a row stand on its line
+    for row, (square,) in artists(pc, "crude").items():
+        (height,) = heights[row]
+        assert height == pytest.approx(square.get_offsets()[0, 1] + 0.03)
+
+
+def test_the_letters_are_explained_and_the_unclear_counted() -> None:
+    pc = plot_forest(make_fit(SPEC, SOURCES), studies=load_studies())
+    notes = note_text(pc)
+    assert "by JBI checklist for case series: A\u00a0clear criteria for inclusion; B" in notes
+    assert "Unclear: 6 of 30 judgements (20 %)." in notes  # An 1, Chen 4, Li 1
+    table = plot_of(pc, "table")
+    letters = [t for t in table.texts if str(t.get_gid()).startswith("heading_bias_")]
+    assert [letter.get_text() for letter in letters] == list("ABCDEFGHIJ")
+    assert {"yes: low risk of bias", "no: high risk", "unclear"} <= set(texts(pc, "key").values())
+
+
+def test_questions_on_transplant_are_judged_by_robins_i() -> None:
+    fit = make_fit(HSCT, RATIOS[RATIOS["study"] != "wide2023"])
+    notes = note_text(plot_forest(fit, studies=load_studies()))
+    assert "Risk of bias by ROBINS-I, transplant against none after CAR-T" in notes
+
+
+def test_no_lights_unless_the_studies_are_known(counts_fit: xr.DataTree) -> None:
+    for pc in (
+        plot_forest(counts_fit),
+        plot_forest(make_fit(SPEC, SOURCES), studies=load_studies(), risk_of_bias=False),
+    ):
+        assert not [name for name in pc.viz.children if name.startswith("light_")]
+        assert "Risk of bias" not in note_text(pc)
+
+
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        (
+            "jbi",
+            (
+                "risk_of_bias: 'jbi', but a fit holds its evidence table and not the files of its "
+                "studies; allowed: the studies that it was fitted to, beside it; try: "
+                "plot_forest(fit, studies=load_studies(), risk_of_bias='jbi')"
+            ),
+        ),
+        (
+            "robbins",
+            (
+                "risk_of_bias: 'robbins' is not known; allowed: 'jbi', 'minors', 'robins_i', "
+                "False; try: did you mean 'robins_i'?"
+            ),
+        ),
+    ],
+)
+def test_a_tool_without_the_studies_or_unknown_is_refused(tool: Any, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        plot_forest(make_fit(SPEC, SOURCES), risk_of_bias=tool)
+    assert str(error.value) == message
+
+
+def test_every_study_that_is_not_known_is_named(counts_fit: xr.DataTree) -> None:
+    with pytest.raises(InputError) as error:
+        plot_forest(counts_fit, studies=[load_studies()["chen2021"]])
+    assert str(error.value).split("\n") == [
+        f"studies: '{study}' of the fit is not among them; allowed: the studies that were fitted; "
+        "try: load its folder too, or draw no lights: risk_of_bias=False"
+        for study in ("an2022", "li2020", "zhang2021", "maude2014")
+    ]
+
+
+def test_a_study_without_the_comparison_has_no_domains(study_data: Any) -> None:
+    plain = Study.from_mapping(study_data(id="an2022"))
+    with pytest.raises(InputError) as error:
+        plot_forest(make_fit(SPEC, SOURCES.head(1)), studies=[plain], risk_of_bias="robins_i")
+    assert str(error.value) == (
+        "risk_of_bias: 'robins_i', but 'an2022' does not compare transplanted with other "
+        "patients; allowed: 'jbi', 'minors' or False"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from metacart.errors import Fault, InputError, nearest, refuse_unknown
+from metacart.errors import Fault, InputError, refuse_unknown
 from metacart.evidence.risk_of_bias import TOOLS, risk_of_bias
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.inference.records import evidence_of, spec_of
@@ -89,10 +89,9 @@ def _check(wanted: list[str], known: tuple[str, ...], judged: set[str], tool: To
     faults = []
     for study in wanted:
         if study not in known:
-            attempt = nearest(study, known) or "risk_of_bias=False draws the figure without lights"
-            faults.append(
-                Fault("studies", f"'{study}' of the fit is not among them", "its file", attempt)
-            )
+            found = f"'{study}' of the fit is not among them"
+            attempt = "load its folder too, or draw no lights: risk_of_bias=False"
+            faults.append(Fault("studies", found, "the studies that were fitted", attempt))
         elif study not in judged:
             found = f"'{study}' does not compare transplanted with other patients"
             faults.append(

@@ -266,13 +266,14 @@ class Lines:
         return {name: self.estimates[name] for name in names if name.split(":")[0] in kinds}
 
     def sign(self, flag: str) -> str:
-        """Return the sign of a footnote, the same for the same text."""
-        if not flag:
-            return ""
-        if flag not in self.footnotes:
-            count = len(self.footnotes)
-            self.footnotes[flag] = SIGNS[count] if count < len(SIGNS) else f"({count + 1})"
-        return self.footnotes[flag]
+        """Return the signs of footnotes parted by semicolons, the same for the same text."""
+        signs = []
+        for text in filter(None, flag.split("; ")):
+            if text not in self.footnotes:
+                count = len(self.footnotes)
+                self.footnotes[text] = SIGNS[count] if count < len(SIGNS) else f"({count + 1})"
+            signs.append(self.footnotes[text])
+        return "".join(signs)
 
 
 def _ordered(studies: list[ForestRow], sort: str | None, measure: Measure) -> list[ForestRow]:

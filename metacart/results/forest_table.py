@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options, nearest
-from metacart.inference.records import design_of, evidence_of
+from metacart.evidence.denominators import preferred_before
+from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import moderators_of
 from metacart.modelling.moderators import Moderator, level_text
+from metacart.records.spec import ModelSpec
 from metacart.results.heterogeneity import study_estimates
 from metacart.results.numbers import describe
 from metacart.results.summary import estimand_draws, views_of
@@ -72,7 +74,8 @@ def forest_table(
         the median study for ratios), ``summary`` (the named estimands) or ``prediction`` (next
         study). Studies have ``crude`` and ``shrunken`` estimates with limits and, where there are
         several findings, a ``weight`` in percent, as in ``study_estimates``; the other rows have
-        theirs under ``shrunken``. ``flag`` is a footnote.
+        theirs under ``shrunken``. ``flag`` holds footnotes, parted by semicolons: a row that
+        counts other patients than the question wants first is a ``fallback``.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def forest_table(
 def _studies(
     fit: xr.DataTree, evidence: pd.DataFrame, moderator: Moderator | None
 ) -> list[dict[str, Any]]:
-    estimates = study_estimates(fit)
+    estimates, spec = study_estimates(fit), spec_of(fit)
     if len(estimates) == 1:
         estimates = estimates.assign(weight=np.nan)
     names = ("crude", "shrunken")
@@ -127,7 +130,7 @@ def _studies(
                 "events": record.get("events", np.nan),
                 "total": record.get("total", np.nan),
                 **{name: float(estimate[name]) for name in (*numbers, "weight")},
-                "flag": _flag(record, evidence),
+                "flag": _flag(record, evidence, spec),
             }
         )
     return rows
@@ -137,18 +140,28 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame) -> str:
-    """Footnotes: a population other than the commonest, a ratio printed under another name."""
+def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame, spec: ModelSpec) -> str:
+    """Footnotes: other patients than asked for, a ratio printed under another name."""
     notes = []
-    if "population" in evidence.columns and len(set(evidence["population"])) > 1:
-        usual = evidence["population"].mode().iloc[0]
-        if record["population"] != usual:
-            notes.append(_patients(str(record["population"]), str(usual), evidence))
+    if "population" in evidence.columns and (who := _fallback(record, evidence, spec)):
+        notes.append(who)
     if isinstance(record.get("printed_as"), str) and record["printed_as"]:
-        notes.append(f"printed as {record['printed_as']}")
+        notes.append(f"printed as {record['printed_as'].replace('; ', ', ')}")
     if record.get("scfv_certainty") == "inferred":
         notes.append("scFv origin inferred")
     return "; ".join(notes)
+
+
+def _fallback(record: Mapping[Any, Any], evidence: pd.DataFrame, spec: ModelSpec) -> str:
+    """Say that a row counts other patients than the question wants, or than the other rows."""
+    own = str(record["population"])
+    if spec.population:
+        if not preferred_before(own, spec):
+            return ""
+        wanted = _PATIENTS.get(spec.population[0], spec.population[0])
+        return f"fallback: {_PATIENTS.get(own, own)}, where the question wants {wanted}"
+    usual = str(evidence["population"].mode().iloc[0])
+    return "" if own == usual else _patients(own, usual, evidence)
 
 
 def _patients(own: str, usual: str, evidence: pd.DataFrame) -> str:
@@ -159,7 +172,7 @@ def _patients(own: str, usual: str, evidence: pd.DataFrame) -> str:
         return words
     one, several = ("study", "studies") if evidence["study"].is_unique else ("arm", "arms")
     whose = f"the other {one if others == 1 else several}" if alike == others else "most others"
-    return f"{words}; {whose}: {_PATIENTS.get(usual, usual)}"
+    return f"{words}, {whose}: {_PATIENTS.get(usual, usual)}"
 
 
 def _pooled(kind: str, name: str, words: str, draws: Any, *, subgroup: str = "") -> dict[str, Any]:
