@@ -315,7 +315,7 @@ def test_the_page_counts_papers_and_patients_that_carry_answers(
     text = Page(write_page(SEVERE).page).text
     assert "What two papers on CAR-T therapy say" in text
     assert (
-        "Three papers were read. Every answer rests on two of them (Doe 2020, Roe 2021), "
+        "Three papers are recorded. Every answer rests on two of them (Doe 2020, Roe 2021), "
         "40 patients in all, so the answers are wide. Poe 2022 enters no pooled number." in text
     )
     assert "not found by a systematic search" in text
