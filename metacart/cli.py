@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except typer.TyperException as error:
             screen.show_faults([_usage(error)])
             return FAULTY
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             return INTERRUPTED
         except OSError as error:
             screen.note(f"{error.filename or 'metacart'}: {error.strerror or error}")

@@ -27,6 +27,7 @@ __all__ = [
     "show_table",
     "show_words",
     "width",
+    "write",
 ]
 
 # where no terminal says how wide a line may be
@@ -42,6 +43,11 @@ _NO_READER = 141
 def say(text: str) -> None:
     """Write one line of the result to standard output."""
     _write(_clean(text))
+
+
+def write(text: str) -> None:
+    """Write a file to standard output, as it is and in UTF-8, for another program."""
+    _write(text.encode(), nl=False)
 
 
 def note(text: str) -> None:
@@ -156,9 +162,9 @@ def _sum(lengths: Iterable[int], most: int) -> int:
     return sum(min(length, most) for length in lengths)
 
 
-def _write(line: str, *, err: bool = False) -> None:
+def _write(line: str | bytes, *, err: bool = False, nl: bool = True) -> None:
     try:
-        typer.echo(line, err=err)
+        typer.echo(line, err=err, nl=nl)
     except BrokenPipeError:
         # the reader, such as `head`, has left; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())

@@ -8,6 +8,7 @@ import typer
 
 import metacart as mc
 from metacart import screen
+from metacart.commands import study_files, study_maps, study_versions
 from metacart.commands.listing import entries, outcome_table, study_table
 from metacart.commands.options import FAULTY, OK, Folders, folders_of
 from metacart.commands.paper_words import show_study
@@ -117,3 +118,8 @@ def show(
         raise InputError(Fault("ID", f"'{study}' is not known", allowed, hint))
     show_study(collection[study], collection)
     return OK
+
+
+app.add_typer(study_files.app)
+app.add_typer(study_maps.app)
+app.add_typer(study_versions.app)

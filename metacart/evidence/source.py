@@ -164,5 +164,5 @@ class Source:
         if not isinstance(tables, list) or not isinstance(tables[number], dict):
             return ""
         keys = ("arm", "outcome") if name == "findings" else ("id",)
-        words = [str(tables[number][key]) for key in keys if key in tables[number]]
+        words = [str(tables[number][key]) for key in keys if tables[number].get(key, "") != ""]
         return f" ({', '.join(words)})" if words else ""

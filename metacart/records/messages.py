@@ -101,9 +101,8 @@ def _of_one(record: type[BaseModel], item: Any) -> list[Fault]:
         return [_missing(place, str(location[-1]), field)]
     if kind == "literal_error":
         words = literals_in(annotation)
-        return [
-            Fault(place, f"{shown(value)} is not known", _words(annotation), _near(value, words))
-        ]
+        found = f"{shown(value)} is not known" if value != "" else "nothing stands here"
+        return [Fault(place, found, _words(annotation), _near(value, words))]
     if kind in ("string_too_short", "too_short"):
         what = "text" if kind == "string_too_short" else "one entry or more"
         return [Fault(place, "nothing stands here", what)]
