@@ -297,13 +297,24 @@ def test_links_resolve(page: Page) -> None:
 
 def test_figures_have_descriptions_and_files(page: Page, page_file: Path) -> None:
     images = page.all("img")
-    assert len(images) == 3 * 3
+    assert len(images) == 4 * 3 + 1  # a question without an answer has its flow alone
     assert all(image["alt"] for image in images)
     files = [str(a["href"]) for a in page.all("a") if not str(a["href"]).startswith(("#", "http"))]
     assert all((page_file.parent / name).is_file() for name in files)
-    for name in ("forest", "ppc", "prior-posterior"):
+    for name in ("forest", "flow", "ppc", "prior-posterior"):
         assert (page_file.parent / "cr" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert f"cr/{name}.svg" in files
+
+
+def test_risk_of_bias_and_flow_stand_beside_the_answer(page: Page, page_file: Path) -> None:
+    bias = pd.read_csv(page_file.parent / "cr" / "risk-of-bias.csv")
+    assert set(bias["study"]) == {"doe2020", "roe2021", "poe2022"}
+    assert "Risk of bias of three studies, JBI checklist for case series" in page.text
+    share = f"{100 * (bias['light'] == 'unclear').mean():.0f}"
+    start = page.text.index("All items")
+    assert share in page.text[start : start + 60].split()
+    flow = pd.read_csv(page_file.parent / "cr" / "flow.csv")
+    assert flow["studies"].iloc[[0, -1]].tolist() == [3, 3]
 
 
 def test_the_page_counts_papers_and_patients_that_carry_answers(

@@ -10,6 +10,7 @@ from metacart.evidence.bias_hsct import comparisons
 from metacart.evidence.bias_rules import RULES
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.records.risk_of_bias import INSTRUMENTS, Tool
+from metacart.records.spec import ModelSpec
 from metacart.records.study import Study
 
 if TYPE_CHECKING:
@@ -157,6 +158,11 @@ def risk_of_bias_shares(
             }
         )
     return pd.DataFrame(rows)
+
+
+def tool_for(spec: ModelSpec) -> Tool:
+    """Return the tool for a question: ROBINS-I for one on transplant, else JBI."""
+    return "robins_i" if spec.exposure == "hsct" else "jbi"
 
 
 def lights_of(tool: Tool) -> tuple[str, ...]:

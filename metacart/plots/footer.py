@@ -34,9 +34,12 @@ def measure_footer(notes: Sequence[str], warning: str, key: Sequence[Key], width
     """Lay the key and the notes out within a width, the warning first."""
     entries = []
     x, y = 0.0, 0.09
+    before = ""
     for entry in key:
         needed = _GLYPH + 0.06 + text_width(entry.text, size=SMALL)
-        if x and x + needed > width:
+        # the lights stand together
+        first_light, before = entry.mark == "light" != before, entry.mark
+        if x and (first_light or x + needed > width):
             x, y = 0.0, y + 0.16
         entries.append((x, y))
         x += needed + 0.2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from metacart.errors import Fault, InputError, refuse_unknown
-from metacart.evidence.risk_of_bias import TOOLS, risk_of_bias
+from metacart.evidence.risk_of_bias import TOOLS, risk_of_bias, tool_for
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.inference.records import evidence_of, spec_of
 from metacart.plots.grid import Grid
@@ -49,7 +49,7 @@ def bias_of(
     """Return the lights of a fit's studies, or nothing where none are to be drawn.
 
     A fit holds its evidence table, not the files of its studies: these come as `studies`. Without
-    a choice of the tool, questions on transplant are judged by ROBINS-I, others by JBI.
+    a choice of the tool it is that of the question.
     """
     if tool is not None:
         refuse_unknown("risk_of_bias", tool, [*TOOLS, False])
@@ -64,7 +64,7 @@ def bias_of(
                 f"plot_forest(fit, studies=load_studies(), risk_of_bias='{tool}')",
             )
         )
-    chosen: Tool = tool or ("robins_i" if spec_of(fit).exposure == "hsct" else "jbi")
+    chosen = tool or tool_for(spec_of(fit))
     wanted = list(dict.fromkeys(evidence_of(fit)["study"].astype(str)))
     collection = studies_of(studies)
     table = risk_of_bias(collection, tool=chosen)
@@ -81,7 +81,7 @@ def bias_of(
         Grid("bias", "Risk of bias", marks),
         lights,
         light_key(chosen, {*table["light"]}),
-        f"Risk of bias by {instrument.title}: {named}. {deciders(table)}",
+        f"Risk of bias, {instrument.title}: {named}. {deciders(table)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The figures of a fit: files beside the page, and the same inside it."""
+"""The figures of a question: files beside the page, and the same inside it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metacart.evidence.collection import Studies
 from metacart.plots.files import close_figure, save_figure
+from metacart.plots.flow import plot_flow
 from metacart.plots.forest import plot_forest
 from metacart.plots.ppc import plot_ppc
 from metacart.plots.prior_posterior import plot_prior_posterior
+from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
+    from arviz_plots import PlotCollection
 
-__all__ = ["Figure", "draw_figures"]
+__all__ = ["Figure", "draw_figures", "draw_flow"]
 
+_FOREST = (
+    "Forest plot: each study as reported and as the model sees it, and at what risk of bias it is."
+)
+_FLOW = (
+    "From the papers that were given to the numbers of this question: what each rule leaves out."
+)
 _PLOTS: dict[str, tuple[Callable[..., Any], str]] = {
-    "forest": (plot_forest, "Forest plot: each study as reported and as the model sees it."),
     "ppc": (
         plot_ppc,
         "What the model would report in place of each finding, and what was reported.",
@@ -53,13 +62,15 @@ class Figure:
     width: int
 
 
-def draw_figures(fit: xr.DataTree, folder: Path) -> dict[str, Figure]:
+def draw_figures(fit: xr.DataTree, studies: Studies, folder: Path) -> dict[str, Figure]:
     """Draw the figures of a fit into a folder, as SVG and PNG.
 
     Parameters
     ----------
     fit : DataTree
         From ``fit``.
+    studies : Studies
+        All that were given.
     folder : Path
         Beside the page; its name is part of the addresses.
 
@@ -68,21 +79,31 @@ def draw_figures(fit: xr.DataTree, folder: Path) -> dict[str, Figure]:
     dict of str to Figure
         ``forest``, ``ppc`` and ``prior-posterior``.
     """
-    figures = {}
-    for name, (plot, caption) in _PLOTS.items():
-        collection = plot(fit)
-        try:
-            width = collection.viz["figure"].item().get_size_inches()[0]
-            for form in ("svg", "png"):
-                save_figure(collection, folder / f"{name}.{form}")
-        finally:
-            close_figure(collection)
-        content = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
-        figures[name] = Figure(
-            f"data:image/svg+xml;base64,{content}",
-            str(collection.viz.attrs.get("alt", caption)),
-            caption,
-            {form.upper(): f"{folder.name}/{name}.{form}" for form in ("svg", "png")},
-            round(96 * float(width)),
-        )
-    return figures
+    forest = _kept(plot_forest(fit, studies=studies), "forest", _FOREST, folder)
+    others = {
+        name: _kept(plot(fit), name, caption, folder) for name, (plot, caption) in _PLOTS.items()
+    }
+    return {"forest": forest, **others}
+
+
+def draw_flow(spec: ModelSpec, studies: Studies, folder: Path) -> dict[str, Figure]:
+    """Draw how the studies come to the numbers of a question: the figure ``flow``."""
+    return {"flow": _kept(plot_flow(studies, spec), "flow", _FLOW, folder)}
+
+
+def _kept(collection: PlotCollection, name: str, caption: str, folder: Path) -> Figure:
+    """Write a figure beside the page and return what stands inside it."""
+    try:
+        width = collection.viz["figure"].item().get_size_inches()[0]
+        for form in ("svg", "png"):
+            save_figure(collection, folder / f"{name}.{form}")
+    finally:
+        close_figure(collection)
+    content = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+    return Figure(
+        f"data:image/svg+xml;base64,{content}",
+        str(collection.viz.attrs.get("alt", caption)),
+        caption,
+        {form.upper(): f"{folder.name}/{name}.{form}" for form in ("svg", "png")},
+        round(96 * float(width)),
+    )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
+from metacart.evidence.flow import flow
+from metacart.evidence.risk_of_bias import risk_of_bias, tool_for
 from metacart.inference.records import design_of
 from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of
@@ -21,8 +23,9 @@ from metacart.report import result_tables as results
 from metacart.report.answer import answer, question_of
 from metacart.report.answer_parts import Answer
 from metacart.report.basis import Basis, basis_of, compared_table
+from metacart.report.bias_table import bias_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
-from metacart.report.figures import Figure, draw_figures
+from metacart.report.figures import Figure, draw_figures, draw_flow
 from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
@@ -85,8 +88,8 @@ class Section:
     model, maths : tuple
         The model in words and formulas.
     tables : dict of str to Table
-        ``priors``, ``estimands``, ``thresholds``, ``spread``, ``predictive``, ``diagnostics``,
-        with moderators ``levels`` and, where a bias was taken off, ``biases``.
+        ``bias``, ``priors``, ``estimands``, ``thresholds``, ``spread``, ``predictive``,
+        ``diagnostics``, with moderators ``levels`` and, where a bias was taken off, ``biases``.
     biases : str
         The words below the last.
     contrasts : tuple of (Table, str)
@@ -175,6 +178,7 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
             + ("; the list below says for each why it is left out." if left else ".")
         )
     frames = {"account": question.account, "reasons": _fault_frame(question)}
+    frames |= {"flow": flow(studies, question.spec)}
     frames |= {} if used is None else {"evidence": used}
     return Section(
         **common,
@@ -184,7 +188,7 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
         reasons=tuple(reasons),
         crude=accounts.crude_table(question, studies),
         tables={},
-        figures={},
+        figures=draw_flow(question.spec, studies, folder),
         files=_write(frames, folder),
         record={},
         versions={},
@@ -221,15 +225,18 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     if bias_is_prior(fit):
         biases = fixed_biases(fit)
         frames |= {"immortal-time-adjusted-studies": adjusted_studies(fit), "biases": biases}
+    assert question.evidence is not None
+    used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)
+    frames |= {"risk-of-bias": risk_of_bias(used, tool=tool), "flow": flow(studies, question.spec)}
     files = _write(frames, folder)
     save_fit(fit, folder / "fit.nc")
     converged = bool(fit.attrs["converged"])
-    assert question.evidence is not None
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
     labels, counts = _labels(question.evidence, fit), "events" in question.evidence
     levels = results.level_table(fit)
     tables: dict[str, Table] = {
+        "bias": bias_table(used, tool),
         "priors": prior_table(fit),
         "estimands": results.estimand_table(fit, summary),
         "thresholds": results.threshold_table(fit, summary),
@@ -268,7 +275,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         ),
         predictive=_predictive_words(checks, labels, counts, len(basis.studies)),
         diagnosis=f"{_diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
-        figures=draw_figures(fit, folder),
+        figures=draw_figures(fit, studies, folder) | draw_flow(question.spec, studies, folder),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=_record(fit),
         versions=json.loads(str(fit.attrs["versions"])),
