@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import tomlkit
+
+from metacart import cli
 
 ARM: dict[str, Any] = {
     "id": "car",
@@ -74,3 +76,30 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write_file
+
+
+class Run(NamedTuple):
+    """What one command said and returned."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Return a function that runs a command of the shell in this process."""
+
+    def run_command(*arguments: str | Path) -> Run:
+        capsys.readouterr()
+        status = cli.main([str(argument) for argument in arguments])
+        return Run(status, *capsys.readouterr())
+
+    return run_command
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make an empty folder the current one, and return it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

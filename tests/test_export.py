@@ -252,7 +252,7 @@ def test_the_file_is_the_text(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(mc.InputError, match="cannot be written: Is a directory"):
+    with pytest.raises(mc.InputError, match="a folder; allowed: a file"):
         mc.export_studies(BUNDLED, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

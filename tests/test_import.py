@@ -26,12 +26,6 @@ ROW = (
 AGAIN = "doe2024,,,,,,car,,,,,,crs,infused,,18,20,,Table 3\n"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write(text: str, name: str = "counts.csv") -> str:
     Path(name).write_text(text, encoding="utf-8")
     return name

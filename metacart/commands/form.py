@@ -143,7 +143,7 @@ def ask_study(name: str, citation: Mapping[str, Any]) -> dict[str, Any]:
     _ask_table(data, ("citation",), _CITATION, {("year",): year}, skip=citation)
     _ask_table(data, ("conduct",), _CONDUCT, {})
     for noun, key, questions in (("arm", "arms", _ARM), ("finding", "findings", _FINDING)):
-        more = key == "arms" or typer.confirm("Enter a count now?", default=True, err=True)
+        more = key == "arms" or typer.confirm("Enter a count now?", default=True)
         while more:
             number = len(data[key])
             screen.note(f"{noun.capitalize()} {number + 1}")
@@ -151,8 +151,9 @@ def ask_study(name: str, citation: Mapping[str, Any]) -> dict[str, Any]:
             known = [arm["id"] for arm in data["arms"] if "id" in arm]
             proposed: dict[Keys, str] = {("id",): f"car{number + 1}" if number else "car"}
             proposed[("arm",)] = known[0] if len(known) == 1 else ""
-            _ask_table(data, (key, number), questions, proposed)
-            more = typer.confirm(f"Another {noun}?", default=False, err=True)
+            if not _ask_table(data, (key, number), questions, proposed):
+                data[key].pop()
+            more = typer.confirm(f"Another {noun}?", default=False)
     return data
 
 
@@ -163,8 +164,8 @@ def _ask_table(
     proposed: Mapping[Keys, str],
     *,
     skip: Mapping[str, Any] | None = None,
-) -> None:
-    """Ask for a table of the file until nothing is wrong in it."""
+) -> bool:
+    """Ask for a table until nothing is wrong in it; False where a finding is given up."""
     before: dict[Keys, str] = dict(proposed)
     kept = {key: value for key, value in _table(data, place).items() if key in (skip or {})}
     while True:
@@ -178,9 +179,12 @@ def _ask_table(
             table.setdefault("authors", [])
         faults = list(_faults(data, _place_of(place), whole=True))
         if not faults:
-            return
+            return True
         screen.show_faults(faults)
-        screen.note("Once more, with what you said before.")
+        # what is wrong may lie in an arm, which is behind
+        again = "Once more, with what you said before? No leaves this finding out"
+        if place[0] == "findings" and not typer.confirm(again, default=True):
+            return False
 
 
 def _ask(
@@ -203,7 +207,7 @@ def _ask(
     while True:
         proposed = before.get(question.keys) or question.proposed
         text: str = typer.prompt(
-            f"{question.words}{choice}", default=proposed, show_default=bool(proposed), err=True
+            f"{question.words}{choice}", default=proposed, show_default=bool(proposed)
         )
         text = text.strip()
         if text == "?" and question.keys == ("outcome",):

@@ -68,7 +68,7 @@ def new(
     if faults:
         raise InputError(faults)
     _note_known(name, doi)
-    if sys.stdin.isatty() and sys.stderr.isatty() and not template:
+    if sys.stdin.isatty() and sys.stdout.isatty() and not template:
         text = study_text(in_order(ask_study(name, citation), mc.Study))
         hint = "sound as it is; more keys and values may be added by hand"
     else:

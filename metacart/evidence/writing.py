@@ -32,7 +32,10 @@ def write_files(files: Mapping[Path, str], *, replace: bool = False) -> None:
     InputError
         For files that exist already, and where the system lets nothing be written.
     """
-    if not replace and (faults := faults_of_new(files)):
+    faults = [] if replace else faults_of_new(files)
+    folders = [path for path in files if path.is_dir()]
+    faults += [Fault("", "a folder", "a file", path=shown_path(path)) for path in folders]
+    if faults:
         raise InputError(faults)
     waiting = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in files}
     above = {parent for path in files for parent in (path.parent, *path.parents)}
