@@ -1207,7 +1207,10 @@ def test_each_row_has_the_lights_of_its_study(tool: Any) -> None:
 def test_the_letters_are_explained_and_the_unclear_counted() -> None:
     pc = plot_forest(make_fit(SPEC, SOURCES), studies=load_studies())
     notes = note_text(pc)
-    assert "by JBI checklist for case series: A\u00a0clear criteria for inclusion; B" in notes
+    assert (
+        "Risk of bias, JBI checklist for case series: A\u00a0clear criteria for inclusion; B"
+        in notes
+    )
     assert "Unclear: 6 of 30 judgements (20 %)." in notes  # An 1, Chen 4, Li 1
     table = plot_of(pc, "table")
     letters = [t for t in table.texts if str(t.get_gid()).startswith("heading_bias_")]
@@ -1218,7 +1221,7 @@ def test_the_letters_are_explained_and_the_unclear_counted() -> None:
 def test_questions_on_transplant_are_judged_by_robins_i() -> None:
     fit = make_fit(HSCT, RATIOS[RATIOS["study"] != "wide2023"])
     notes = note_text(plot_forest(fit, studies=load_studies()))
-    assert "Risk of bias by ROBINS-I, transplant against none after CAR-T" in notes
+    assert "Risk of bias, ROBINS-I, transplant against none after CAR-T" in notes
 
 
 def test_no_lights_unless_the_studies_are_known(counts_fit: xr.DataTree) -> None:
