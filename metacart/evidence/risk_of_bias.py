@@ -16,7 +16,15 @@ from metacart.records.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BY", "TOOLS", "judgements", "lights_of", "risk_of_bias", "risk_of_bias_shares"]
+__all__ = [
+    "BY",
+    "TOOLS",
+    "judgements",
+    "lights_of",
+    "risk_of_bias",
+    "risk_of_bias_shares",
+    "tool_for",
+]
 
 TOOLS: tuple[str, ...] = get_args(Tool)
 BY = ("item", "study")
