@@ -6,16 +6,13 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 from markupsafe import Markup
 
 from metacart.evidence.columns import levels_of, recoded
-from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.records.paper import Citation, Spread
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
 from metacart.report.words import POPULATIONS, level_word, percent
-from metacart.scales import SCALES
 
 __all__ = [
     "exact_rate",
@@ -106,6 +103,12 @@ def exact_rate(events: int, total: int) -> str:
     >>> exact_rate(13, 19), exact_rate(5, 5)
     ('68 (43 to 87)', '100 (48 to 100)')
     """
+    # the shell shows a paper without any of these
+    import numpy as np
+
+    from metacart.modelling.likelihoods import LIKELIHOODS
+    from metacart.scales import SCALES
+
     data = {"events": np.array([events]), "total": np.array([total])}
     rate, lower, upper = (each[0] for each in LIKELIHOODS["binomial"].crude(data, SCALES["logit"]))
     return f"{percent(rate)} ({percent(lower)} to {percent(upper)})"
