@@ -71,8 +71,8 @@ def _conduct(study: Study, studies: Studies) -> Iterator[tuple[str, str]]:
 
     conduct = study.conduct
     yield "design", "; ".join(filter(None, (conduct.study_design, conduct.direction)))
-    countries = f" ({', '.join(conduct.countries)})" if conduct.countries else ""
-    yield "centres", "; ".join(conduct.centres) + countries
+    countries = f"({', '.join(conduct.countries)})" if conduct.countries else ""
+    yield "centres", " ".join(filter(None, ("; ".join(conduct.centres), countries)))
     enrolment = conduct.enrolment
     if enrolment.from_ or enrolment.to:
         yield "enrolled", f"{enrolment.from_ or '?'} to {enrolment.to or '?'}"
@@ -97,7 +97,9 @@ def _show_arm(study: Study, arm: Arm, studies: Studies) -> None:
     else:
         say("")
     remarks = [
-        f"{number}: {'; '.join(found)}" for number, each in findings if (found := [*_remarks(each)])
+        f"{number}: {'; '.join(remark.rstrip('.') for remark in found)}"
+        for number, each in findings
+        if (found := [*_remarks(each)])
     ]
     show_list(f"Remarks on arm {arm.id}, by number", remarks)
 
