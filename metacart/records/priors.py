@@ -8,146 +8,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, nearest, refuse_unknown, shown
+from metacart.records.named_priors import ELSEWHERE, NAMED, expanded, named_priors_in
+from metacart.records.prior_forms import BOUNDS, PRIORS, PriorForm, Support
 from metacart.records.prior_limits import no_limits
 
 __all__ = ["PRIORS", "Prior", "PriorForm", "Support", "parse_prior"]
 
-Support = Literal["real", "positive", "unit"]
-_BOUNDS: dict[str, tuple[float, float]] = {
-    "real": (-math.inf, math.inf),
-    "positive": (0.0, math.inf),
-    "unit": (0.0, 1.0),
-}
 _WORDS = {
     "real": "any number",
     "positive": "numbers above zero",
     "unit": "numbers between 0 and 1",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PriorForm:
-    """A distribution that a prior may name: PyMC's name, its parameters and scipy's twin."""
-
-    parameters: tuple[str, ...]
-    positive: frozenset[str]
-    bounds: Callable[..., tuple[float, float]]
-    frozen: Callable[..., Any]
-    example: str
-
-
-def _form(
-    parameters: str,
-    positive: str,
-    support: Support | Callable[..., tuple[float, float]],
-    frozen: Callable[..., Any],
-    example: str,
-) -> PriorForm:
-    bounds = support if callable(support) else lambda *_: _BOUNDS[support]
-    return PriorForm(
-        tuple(parameters.split()), frozenset(positive.split()), bounds, frozen, example
-    )
-
-
-def _stats() -> Any:
-    from scipy import stats
-
-    return stats
-
-
-# Parameters stand in PyMC's order and under PyMC's names.
-PRIORS: dict[str, PriorForm] = {
-    "Normal": _form(
-        "mu sigma", "sigma", "real", lambda m, s: _stats().norm(m, s), "Normal(0, 1.5)"
-    ),
-    "StudentT": _form(
-        "nu mu sigma", "nu sigma", "real", lambda n, m, s: _stats().t(n, m, s), "StudentT(4, 0, 1)"
-    ),
-    "Cauchy": _form(
-        "alpha beta", "beta", "real", lambda a, b: _stats().cauchy(a, b), "Cauchy(0, 1)"
-    ),
-    "Laplace": _form("mu b", "b", "real", lambda m, b: _stats().laplace(m, b), "Laplace(0, 1)"),
-    "Logistic": _form("mu s", "s", "real", lambda m, s: _stats().logistic(m, s), "Logistic(0, 1)"),
-    "TruncatedNormal": _form(
-        "mu sigma lower upper",
-        "sigma",
-        lambda _m, _s, lower, upper: (lower, upper),
-        lambda m, s, lo, up: _stats().truncnorm((lo - m) / s, (up - m) / s, m, s),
-        "TruncatedNormal(0, 1, 0, 5)",
-    ),
-    "Uniform": _form(
-        "lower upper",
-        "",
-        lambda lower, upper: (lower, upper),
-        lambda lo, up: _stats().uniform(lo, up - lo),
-        "Uniform(0, 5)",
-    ),
-    "HalfNormal": _form(
-        "sigma", "sigma", "positive", lambda s: _stats().halfnorm(0, s), "HalfNormal(1)"
-    ),
-    "HalfStudentT": _form(
-        "nu sigma", "nu sigma", "positive", lambda n, s: _HalfT(n, s), "HalfStudentT(4, 0.5)"
-    ),
-    "HalfCauchy": _form(
-        "beta", "beta", "positive", lambda b: _stats().halfcauchy(0, b), "HalfCauchy(0.5)"
-    ),
-    "Exponential": _form(
-        "lam", "lam", "positive", lambda r: _stats().expon(0, 1 / r), "Exponential(1)"
-    ),
-    "Gamma": _form(
-        "alpha beta",
-        "alpha beta",
-        "positive",
-        lambda a, b: _stats().gamma(a, 0, 1 / b),
-        "Gamma(2, 2)",
-    ),
-    "InverseGamma": _form(
-        "alpha beta",
-        "alpha beta",
-        "positive",
-        lambda a, b: _stats().invgamma(a, 0, b),
-        "InverseGamma(2.91, 0.66)",
-    ),
-    "LogNormal": _form(
-        "mu sigma",
-        "sigma",
-        "positive",
-        lambda m, s: _stats().lognorm(s, 0, np.exp(m)),
-        "LogNormal(-1.97, 0.76)",
-    ),
-    "Weibull": _form(
-        "alpha beta",
-        "alpha beta",
-        "positive",
-        lambda a, b: _stats().weibull_min(a, 0, b),
-        "Weibull(2, 1)",
-    ),
-    "Beta": _form(
-        "alpha beta", "alpha beta", "unit", lambda a, b: _stats().beta(a, b), "Beta(1, 5)"
-    ),
-}
-
-
-class _HalfT:
-    """The half-t, which scipy lacks: |T| for a Student t of scale `sigma`."""
-
-    def __init__(self, nu: float, sigma: float) -> None:
-        self._t = _stats().t(nu, 0, sigma)
-
-    def logpdf(self, x: Any) -> Any:
-        return np.where(np.asarray(x) >= 0, math.log(2.0) + self._t.logpdf(x), -np.inf)
-
-    def ppf(self, q: Any) -> Any:
-        return self._t.ppf((1 + np.asarray(q)) / 2)
-
-    def rvs(self, size: Any = None, random_state: Any = None) -> Any:
-        return np.abs(self._t.rvs(size=size, random_state=random_state))
 
 
 @dataclass(frozen=True)
@@ -204,7 +81,7 @@ class Prior:
     @property
     def location(self) -> str | None:
         """The parameter that moves the whole distribution along; none between bounds."""
-        if self.bounds != _BOUNDS["real"]:
+        if self.bounds != BOUNDS["real"]:
             return None
         return "alpha" if self.name == "Cauchy" else "mu"
 
@@ -252,15 +129,21 @@ _IMPROPER = ("Flat", "HalfFlat")
 
 
 @named_options
-def parse_prior(text: object, *, support: Support = "real", place: str = "") -> Prior:
+def parse_prior(
+    text: object, *, support: Support = "real", parameter: str = "", place: str = ""
+) -> Prior:
     """Read a prior as it stands in a paper.
 
     Parameters
     ----------
     text : str
-        A distribution's name with numbers: ``"Normal(0, 1.5)"`` or ``"Normal(mu=0, sigma=1.5)"``.
+        A distribution's name with numbers: ``"Normal(0, 1.5)"`` or ``"Normal(mu=0, sigma=1.5)"``;
+        or a name of ``named_priors``, such as ``"Turner2015(pain, pharmacological_vs_control)"``,
+        of which the explicit prior is returned.
     support : {"real", "positive", "unit"}
         Where the quantity lives: a prior with mass elsewhere is refused.
+    parameter : str
+        ``"mu"`` or ``"tau"``, for names that hold a prior of both.
     place : str
         Where the text stands, for the message.
 
@@ -278,8 +161,10 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
     --------
     >>> parse_prior("HalfNormal(1)", support="positive")
     Prior(name='HalfNormal', arguments=(1.0,))
+    >>> str(parse_prior("Turner2015(pain, pharmacological_vs_control)"))
+    'LogNormal(-0.915, 0.76)'
     """
-    refuse_unknown("support", support, tuple(_BOUNDS))
+    refuse_unknown("support", support, tuple(BOUNDS))
     allowed = _examples(support)
     written = shown(text)
 
@@ -297,11 +182,18 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
         attempt = _repaired(text, support) or f'write "{allowed[0]}"'
         raise refuse(f"{written} is not a distribution with numbers", attempt)
     name = call.func.id
+    if name in NAMED:
+        named = expanded(named_priors_in(call, place=place), parameter=parameter, place=place)
+        return parse_prior(named.prior, support=support, place=place)
+    if name in ELSEWHERE:
+        raise refuse(f"{name} {ELSEWHERE[name]}")
     if name in _IMPROPER:
         proper = allowed[0].partition("(")[0]
         raise refuse(f"{name} is improper: it is no distribution", f"a wide {proper}")
     if name not in PRIORS:
-        raise refuse(f"the distribution {shown(name)} is not known", nearest(name, PRIORS))
+        raise refuse(
+            f"the distribution {shown(name)} is not known", nearest(name, [*PRIORS, *NAMED])
+        )
     form = PRIORS[name]
     values: dict[str, float] = {}
     pairs = [*zip(form.parameters, call.args, strict=False)]
@@ -326,7 +218,7 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
         raise refuse(
             f"{written}: its lower bound is not below its upper bound", f"such as {form.example}"
         )
-    if not _within(prior.bounds, _BOUNDS[support]):
+    if not _within(prior.bounds, BOUNDS[support]):
         low, high = prior.bounds
         raise refuse(
             f"{written} reaches from {low:g} to {high:g}, but this quantity takes "
@@ -340,8 +232,8 @@ def parse_prior(text: object, *, support: Support = "real", place: str = "") -> 
 
 def _examples(support: Support) -> list[str]:
     """Return an example of each form that fits; first those that fill the support."""
-    fitting = [form for form in PRIORS.values() if _within(_example_bounds(form), _BOUNDS[support])]
-    fitting.sort(key=lambda form: _example_bounds(form) != _BOUNDS[support])
+    fitting = [form for form in PRIORS.values() if _within(_example_bounds(form), BOUNDS[support])]
+    fitting.sort(key=lambda form: _example_bounds(form) != BOUNDS[support])
     return [form.example for form in fitting]
 
 
