@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
+    from metacart.results.leave_one_out import leave_one_out
     from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.summary import summarize
@@ -86,6 +87,7 @@ __all__ = [
     "forest_table",
     "heterogeneity",
     "import_studies",
+    "leave_one_out",
     "list_models",
     "load_fit",
     "load_model",
@@ -148,6 +150,7 @@ _HOMES = {
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
+    "results.leave_one_out": ("leave_one_out",),
     "results.published": ("compare_published",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.summary": ("summarize",),

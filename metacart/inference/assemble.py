@@ -18,7 +18,14 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GROUPS", "PRIOR_DRAWS", "groups_of_fit", "parameters_of", "replicate"]
+__all__ = [
+    "GROUPS",
+    "PRIOR_DRAWS",
+    "groups_of_fit",
+    "log_likelihood_of",
+    "parameters_of",
+    "replicate",
+]
 
 Array = NDArray[np.float64]
 PRIOR_DRAWS = 4000
@@ -82,7 +89,7 @@ def groups_of_fit(
     groups["posterior"], groups["prior"] = posterior, prior
     groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
-    groups["log_likelihood"] = _log_likelihood(spec, design, likelihood, posterior)
+    groups["log_likelihood"] = log_likelihood_of(spec, design, likelihood, posterior)
     groups["log_prior"] = _log_prior(design, priors, sampled)
     groups["observed_data"] = xr.Dataset(
         {"y": ("finding", design[likelihood.observed].to_numpy())},
@@ -218,9 +225,10 @@ def replicate(
     )
 
 
-def _log_likelihood(
+def log_likelihood_of(
     spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood, sample: xr.Dataset
 ) -> xr.Dataset:
+    """Return the log likelihood ``y`` of findings given theta, and ``study`` without effects."""
     import xarray as xr
 
     data, own = data_of(design), _own_arrays(likelihood, sample)

@@ -37,10 +37,18 @@ def views_of(fit: xr.DataTree) -> dict[str, str]:
 
 
 def estimand_draws(
-    fit: xr.DataTree, *, at: Mapping[str, Any] | None = None, group: str = "posterior"
+    fit: xr.DataTree,
+    *,
+    at: Mapping[str, Any] | None = None,
+    group: str = "posterior",
+    kept: NDArray[np.bool_] | None = None,
 ) -> dict[str, Array]:
-    """Return draws (chain, draw) of each named estimand on the natural scale."""
+    """Return draws (chain, draw) of each named estimand on the natural scale.
+
+    `kept` says over which rows of the evidence they are averaged; over all by default.
+    """
     draws, rows = draws_of(fit, group=group), rows_at(fit, at or {})
+    rows = rows if kept is None else rows[kept]
     estimands = {"median study": draws.median_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)
