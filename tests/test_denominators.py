@@ -11,6 +11,9 @@ import pytest
 import metacart as mc
 from metacart.evidence.denominators import fallbacks, mixing
 from metacart.records.study import Study
+from metacart.report.account_tables import left_out
+from metacart.report.page import _template
+from metacart.report.questions import Question
 
 Make = Callable[..., dict[str, Any]]
 
@@ -175,3 +178,20 @@ def test_the_bundled_questions_say_what_they_mix() -> None:
         marked = account[account["used"] & account["rule"].str.contains(r"; of the \w+: ")]
         rows = fallbacks(mc.tabulate(studies, spec), spec)
         assert sum(map(len, rows.values())) == len(marked)
+
+
+def test_the_page_says_it_beside_what_is_left_out(study_data: Make) -> None:
+    data = study_data(count(13, 19, "evaluable"))
+    studies = mc.Studies([Study(**data)])
+    spec = cr("infused", "evaluable")
+    question = Question(spec, mc.account(studies, spec), mc.tabulate(studies, spec))
+    left = left_out(question, studies)
+    words = "No number is of the infused: rates are of the evaluable in Doe 2020."
+    assert left.mixing == words
+    page = _template().environment.from_string(
+        '{% import "parts.html" as parts %}{{ parts.left_out(section) }}'
+    )
+    section = {"left": left, "others": "", "discrepancies": ()}
+    assert f"<p>{words}</p>" in page.render(section=section)
+    nothing = left_out(Question(spec, question.account), studies)
+    assert "<p>" not in page.render(section=section | {"left": nothing})

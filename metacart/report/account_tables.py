@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import levels_of, matches, recoded
+from metacart.evidence.denominators import mixing
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
 from metacart.report.cells import exact_rate, level_cell, recorded_level, study_cell, when_cell
@@ -56,11 +57,14 @@ class LeftOut:
         How many findings.
     tables : tuple of Table
         One a reason, the commonest first; its caption is the reason.
+    mixing : str
+        Which of the findings used are of other patients than the question wants first.
     """
 
     caption: str
     count: int
     tables: tuple[Table, ...]
+    mixing: str = ""
 
 
 def _left_out(question: Question, studies: Studies) -> dict[str, list[tuple[str, ...]]]:
@@ -113,6 +117,7 @@ def left_out(question: Question, studies: Studies) -> LeftOut:
             table_of(f"{reason}: {count_of(len(rows), 'finding')}", columns, rows)
             for reason, rows in groups.items()
         ),
+        "" if question.evidence is None else mixing(question.evidence, question.spec),
     )
 
 
