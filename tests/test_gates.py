@@ -18,7 +18,7 @@ from metacart.evidence import library_gates as library_gates_module
 from metacart.evidence.agreement import events_from_grades
 from metacart.evidence.gates import STUDY_GATES, study_gates
 from metacart.evidence.library_gates import LIBRARY_GATES, duplicate_ids, library_gates
-from metacart.evidence.pairs import same_centre, shared_patients
+from metacart.evidence.pairs import pairs, same_centre
 from metacart.evidence.parts import Parts
 from metacart.records.study import Study
 from metacart.records.vocabulary import OUTCOMES
@@ -993,7 +993,7 @@ def test_names_of_one_centre(first: str, second: str, one: bool, study_data: Mak
         make(study_data, name, conduct={"centres": [centre]})
         for name, centre in (("doe2020", first), ("roe2021", second))
     ]
-    assert (shared_patients(*studies) is not None) is one
+    assert bool(list(pairs(studies))) is one
 
 
 # ---- none without both

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from metacart.errors import named_options
 from metacart.evidence.pairs import STATUSES, pairs
 from metacart.evidence.representative import Report, ranked
-from metacart.evidence.selection import studies_of
+from metacart.evidence.selection import StudySource, studies_of
 from metacart.evidence.sharing import shared_with
 from metacart.records.spec import REPRESENTATIVES
 from metacart.records.study import Arm, Study
@@ -20,13 +19,14 @@ __all__ = ["cohorts", "overlap"]
 
 
 @named_options
-def overlap(studies: Iterable[Study] | None = None) -> pd.DataFrame:
+def overlap(studies: StudySource | None = None) -> pd.DataFrame:
     """Return the pairs of papers that share patients, or may share them.
 
     Parameters
     ----------
-    studies : Studies, optional
-        The result of `load_studies`, or any sequence of studies; the bundled ones by default.
+    studies : Studies or path or sequence of paths, optional
+        The result of `load_studies`, any sequence of studies, or where they are; the bundled ones
+        by default.
 
     Returns
     -------
@@ -65,13 +65,14 @@ def overlap(studies: Iterable[Study] | None = None) -> pd.DataFrame:
 
 
 @named_options
-def cohorts(studies: Iterable[Study] | None = None) -> pd.DataFrame:
+def cohorts(studies: StudySource | None = None) -> pd.DataFrame:
     """Return the groups of papers on the same patients, from which a question takes one report.
 
     Parameters
     ----------
-    studies : Studies, optional
-        The result of `load_studies`, or any sequence of studies; the bundled ones by default.
+    studies : Studies or path or sequence of paths, optional
+        The result of `load_studies`, any sequence of studies, or where they are; the bundled ones
+        by default.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from typing import Literal
 from metacart.records.paper import Period
 from metacart.records.study import Study
 
-__all__ = ["STATUSES", "Pair", "Status", "pairs", "same_centre", "shared_patients"]
+__all__ = ["STATUSES", "Pair", "Status", "pairs", "same_centre"]
 
 Status = Literal["may share patients, not declared", "declared", "one cohort"]
 STATUSES: tuple[Status, ...] = ("may share patients, not declared", "declared", "one cohort")
@@ -40,7 +40,11 @@ class Pair:
 
 
 def pairs(studies: Sequence[Study]) -> Iterator[Pair]:
-    """Yield each pair of studies that share patients or may share them, in their order."""
+    """Yield each pair of studies that share patients or may share them, in their order.
+
+    They may if they name the same registration, or the same centre with enrolment periods that
+    overlap; an unstated month is taken as one that may overlap.
+    """
     facts = [_Facts.of(study) for study in studies]
     for (first, one), (second, another) in combinations(enumerate(facts), 2):
         reasons = [*_common(one, another)]
@@ -55,15 +59,6 @@ def pairs(studies: Sequence[Study]) -> Iterator[Pair]:
             continue
         reasons += [f"declared by {', '.join(declared)}"] if declared else []
         yield Pair(first, second, status, "; ".join(reasons) or "named as one cohort")
-
-
-def shared_patients(first: Study, second: Study) -> str | None:
-    """Return why two studies may share patients, or None.
-
-    They may if they name the same registration, or the same centre with enrolment periods that
-    overlap; an unstated month is taken as one that may overlap.
-    """
-    return "; ".join(_common(_Facts.of(first), _Facts.of(second))) or None
 
 
 def same_centre(first: str, second: str) -> bool:
@@ -82,7 +77,8 @@ def same_centre(first: str, second: str) -> bool:
     >>> same_centre("Children's Hospital, Boston", "Children's Hospital, Philadelphia")
     False
     """
-    return _meet(_centre(first), _centre(second))
+    (name, town), (other, elsewhere) = _centre(first), _centre(second)
+    return name == other and (town == elsewhere or not town or not elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,6 @@ class _Facts:
 
     study: Study
     registrations: dict[str, str]
-    centres: dict[tuple[str, str], str]
     named: dict[str, list[str]]
 
     @classmethod
@@ -105,7 +100,6 @@ class _Facts:
         return cls(
             study,
             {_registration(name): name for name in study.citation.registrations},
-            {_centre(name): name for name in study.conduct.centres},
             named,
         )
 
@@ -118,14 +112,9 @@ def _common(first: _Facts, second: _Facts) -> Iterator[str]:
     if both := first.registrations.keys() & second.registrations.keys():
         names = (name for key, name in first.registrations.items() if key in both)
         yield f"same registration {', '.join(names)}"
-    if not first.centres or not second.centres:
-        return
-    centres = [
-        name
-        for own, name in first.centres.items()
-        if any(_meet(own, other) for other in second.centres)
-    ]
-    periods = (first.study.conduct.enrolment, second.study.conduct.enrolment)
+    one, another = first.study.conduct, second.study.conduct
+    centres = [name for name in one.centres if any(same_centre(name, x) for x in another.centres)]
+    periods = (one.enrolment, another.enrolment)
     if centres and _may_overlap(*periods):
         yield f"same centre {', '.join(centres)} ({'; '.join(map(_period, periods))})"
 
@@ -149,11 +138,6 @@ def _centre(name: str) -> tuple[str, str]:
     head, _, town = re.sub(r"['’`]", "", plain).partition(",")
     words = [word for word in re.findall(r"\w+", head) if word not in _IDLE]
     return " ".join(words), " ".join(re.findall(r"\w+", town))
-
-
-def _meet(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    (name, town), (other, elsewhere) = first, second
-    return name == other and (town == elsewhere or not town or not elsewhere)
 
 
 def _may_overlap(first: Period, second: Period) -> bool:
