@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
     from metacart.plots.risk_of_bias import plot_risk_of_bias
+    from metacart.plots.simulated_time import plot_immortal_time
     from metacart.records.priors import parse_prior
     from metacart.records.spec import ModelSpec
     from metacart.records.study import Study
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
+    from metacart.results.simulated_time import simulate_immortal_time
     from metacart.results.summary import summarize
 
     __version__: str
@@ -97,6 +99,7 @@ __all__ = [
     "plot_coverage",
     "plot_flow",
     "plot_forest",
+    "plot_immortal_time",
     "plot_ppc",
     "plot_prior_posterior",
     "plot_risk_of_bias",
@@ -107,6 +110,7 @@ __all__ = [
     "risk_of_bias",
     "risk_of_bias_shares",
     "save_fit",
+    "simulate_immortal_time",
     "study_estimates",
     "summarize",
     "tabulate",
@@ -142,6 +146,7 @@ _HOMES = {
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
+    "plots.simulated_time": ("plot_immortal_time",),
     "records.priors": ("parse_prior",),
     "records.spec": ("ModelSpec",),
     "records.study": ("Study",),
@@ -153,6 +158,7 @@ _HOMES = {
     "results.leave_one_out": ("leave_one_out",),
     "results.published": ("compare_published",),
     "results.sensitivity": ("prior_sensitivity",),
+    "results.simulated_time": ("simulate_immortal_time",),
     "results.summary": ("summarize",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
