@@ -804,7 +804,7 @@ BETWEEN: dict[str, dict[str, tuple[Any, str, Any]]] = {
         "centre in overlapping months": overlapping(
             {"conduct": PEKING | {"enrolment": {"from": "2019-01", "to": "2020"}}},
             {"conduct": {"centres": ["Peking Hospital"], "enrolment": {"from": "2019-12"}}},
-            "same centre Peking  hospital (2019-01 to 2020; 2019-12 to ?)",
+            "same centre Peking  hospital, 2019-01 to 2020 and 2019-12 to ?",
             (
                 {"conduct": PEKING | {"enrolment": {"to": "2019-11"}}},
                 {"conduct": {"centres": ["Peking Hospital"], "enrolment": {"from": "2019-12"}}},
@@ -813,14 +813,14 @@ BETWEEN: dict[str, dict[str, tuple[Any, str, Any]]] = {
         "centre without months": overlapping(
             {"conduct": PEKING},
             {"conduct": PEKING | {"enrolment": {"to": "2020"}}},
-            "same centre Peking  hospital, Other (months not stated; ? to 2020)",
+            "same centre Peking  hospital, Other, months not stated and ? to 2020",
             ({"conduct": PEKING}, {"conduct": {"centres": ["Beijing"]}}),
         ),
         "registration and centre": overlapping(
             {**TRIAL, "conduct": PEKING},
             {**TRIAL, "conduct": PEKING},
-            "same registration NCT01, NCT02; same centre Peking  hospital, Other "
-            "(months not stated; months not stated)",
+            "same registration NCT01, NCT02; same centre Peking  hospital, Other, "
+            "months not stated",
             ({}, {}),
         ),
     },

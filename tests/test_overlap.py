@@ -46,7 +46,7 @@ def test_every_status_once(paper: Callable[..., Study]) -> None:
         {
             "first": "d2020",
             "second": "e2020",
-            "reason": "same centre X (months not stated; ? to 2019)",
+            "reason": "same centre X, months not stated and ? to 2019",
             "status": "may share patients, not declared",
             "cohort": "",
         },

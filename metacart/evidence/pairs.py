@@ -116,7 +116,8 @@ def _common(first: _Facts, second: _Facts) -> Iterator[str]:
     centres = [name for name in one.centres if any(same_centre(name, x) for x in another.centres)]
     periods = (one.enrolment, another.enrolment)
     if centres and _may_overlap(*periods):
-        yield f"same centre {', '.join(centres)} ({'; '.join(map(_period, periods))})"
+        months = " and ".join(dict.fromkeys(map(_period, periods)))
+        yield f"same centre {', '.join(centres)}, {months}"
 
 
 def _registration(name: str) -> str:
