@@ -71,7 +71,7 @@ def forest(
     formats = (".svg", ".png", ".pdf")
     question, collection = read_question(spec, studies, models, lambda: check_out(out, formats))
     result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
-    mc.plot_forest(result, file=out)
+    mc.plot_forest(result, studies=collection, file=out)
     show_fit(result, collection, [forest_rows(result)])
     return _verdict(result, out, quiet)
 
