@@ -27,7 +27,8 @@ def template(name: str, citation: Mapping[str, Any]) -> str:
 
 def _lines(name: str, citation: Mapping[str, Any]) -> Iterator[str]:
     from metacart.records.paper import Citation, Conduct
-    from metacart.records.study import Arm, Count, Finding
+    from metacart.records.study import Arm, Finding
+    from metacart.records.value import Count
     from metacart.records.vocabulary import OUTCOMES
 
     yield "#:schema ./study.schema.json"
@@ -43,6 +44,7 @@ def _lines(name: str, citation: Mapping[str, Any]) -> Iterator[str]:
     yield _key("authors", citation, '[]  # ["Surname AB", "Surname C"]')
     yield _key("journal", citation)
     yield _key("year", citation, hint="needed")
+    yield '# pages = "…"  # volume and pages, such as 25:5595-607'
     yield "# one of the next five, or pages beside the journal"
     yield _key("doi", citation, hint="alone, without https://doi.org/")
     yield _key("pmid", citation)
