@@ -9,7 +9,8 @@ import pytest
 from metacart.evidence.library import BUNDLED, Studies, load_studies
 from metacart.evidence.selection import tabulate
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Finding, Study, grade_bands
+from metacart.records.study import Finding, Study
+from metacart.records.value import grade_bands
 
 
 @pytest.fixture(scope="module")

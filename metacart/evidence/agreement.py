@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from metacart.errors import Fault
 from metacart.evidence.parts import Parts
-from metacart.records.study import Finding, grade_bands
+from metacart.records.study import Finding
+from metacart.records.value import grade_bands
 from metacart.records.vocabulary import Outcome
 
 __all__ = [

@@ -14,7 +14,8 @@ from metacart.evidence.printed import is_symmetric
 from metacart.evidence.representative import Report, alternative, ranked, why_first
 from metacart.evidence.sharing import shared_with, staying
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Arm, Finding, Study, Survival, grade_bands
+from metacart.records.study import Arm, Finding, Study
+from metacart.records.value import Survival, grade_bands
 from metacart.records.vocabulary import EXPOSURES, Outcome
 
 __all__ = ["MEASURES", "Candidate", "choose"]

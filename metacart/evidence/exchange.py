@@ -14,7 +14,8 @@ from metacart.evidence.conversions import AssumptionWarning, interval_to_se
 from metacart.evidence.landmark import survival_se
 from metacart.evidence.reported import Reported
 from metacart.records.spec import FILTERS
-from metacart.records.study import Contrast, Ratio, Study
+from metacart.records.study import Study
+from metacart.records.value import Contrast, Ratio
 from metacart.records.vocabulary import EXPOSURES
 
 __all__ = ["METAFOR_COLUMNS", "REVMAN_COLUMNS", "metafor_row", "revman_rows"]

@@ -88,7 +88,7 @@ def export_studies(
     --------
     >>> import metacart as mc
     >>> text = mc.export_studies(mc.load_studies(), model="cr_rate")
-    >>> text.splitlines()[0][:29]
+    >>> text.splitlines()[0][:31]
     'study,label,arm,finding,outcome'
     """
     made = exported(studies, format, model)

@@ -16,7 +16,8 @@ from metacart.evidence.printed import (
     percentages_of,
     wald_p,
 )
-from metacart.records.study import Count, Finding, Quantile, Ratio, Survival, SurvivalPoint
+from metacart.records.study import Finding
+from metacart.records.value import Count, Quantile, Ratio, Survival, SurvivalPoint
 
 __all__ = ["count_faults", "figure_faults", "percentage_faults"]
 

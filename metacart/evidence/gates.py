@@ -17,7 +17,8 @@ from metacart.evidence.figures import count_faults, figure_faults, percentage_fa
 from metacart.evidence.parts import Parts
 from metacart.records.paper import Spread
 from metacart.records.spec import FILTERS
-from metacart.records.study import Count, Finding, Patients, Study, grade_bands
+from metacart.records.study import Finding, Patients, Study
+from metacart.records.value import Count, grade_bands
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES, POPULATIONS, Outcome
 
 __all__ = ["STUDY_GATES", "study_gates"]

@@ -37,7 +37,7 @@ def evidence_hash(hashes: Mapping[str, str]) -> str:
     Examples
     --------
     >>> evidence_hash({"a.toml": 64 * "0"})[:8]
-    'e8cb8d39'
+    '60377410'
     """
     lines = "".join(f"{value}  {name}\n" for name, value in sorted(hashes.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -138,6 +138,7 @@ def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFram
 
 
 def candidates_of(studies: Studies, spec: ModelSpec) -> list[Candidate]:
+    """Return every finding with the rule that decided; raises `InputError` for a faulty spec."""
     if faults := spec_faults(studies, spec):
         raise InputError(in_file(spec, faults))
     return choose(studies, spec)

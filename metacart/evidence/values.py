@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from metacart.records.study import Finding, Survival, SurvivalPoint, grade_bands
+from metacart.records.study import Finding
+from metacart.records.value import Survival, SurvivalPoint, grade_bands
 
 __all__ = ["value_words"]
 

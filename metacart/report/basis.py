@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from metacart.evidence.collection import Studies
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Arm, Count, Finding, Study
+from metacart.records.study import Arm, Finding, Study
+from metacart.records.value import Count
 from metacart.report.cells import spread_words, study_cell
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import capital, count_of, designs_of, exposed_words, places_of

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
-from metacart.records.study import Finding, Ratio, Study
+from metacart.records.study import Finding, Study
+from metacart.records.value import Ratio
 from metacart.report.cells import recorded_level, study_cell, when_cell
 from metacart.report.questions import Question
 from metacart.report.tables import Column, Table, table_of

@@ -71,7 +71,8 @@ def _reading(studies: Studies) -> str:
     parts = [
         f"{number_word(read.count(how))} {words}" for how, words in _READ.items() if how in read
     ]
-    return f"They were read as follows: {join(parts)}. What stands only in a full text may be missing here."
+    how = join(parts)
+    return f"They were read as follows: {how}. What stands only in a full text may be missing here."
 
 
 def render(sections: Sequence[Section], studies: Studies, *, seed: int, command: str) -> str:
