@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.leave_one_out import leave_one_out
+    from metacart.results.named_priors import named_priors
+    from metacart.results.prior_preview import preview_priors
     from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
@@ -94,6 +96,7 @@ __all__ = [
     "load_fit",
     "load_model",
     "load_studies",
+    "named_priors",
     "overlap",
     "parse_prior",
     "plot_coverage",
@@ -105,6 +108,7 @@ __all__ = [
     "plot_risk_of_bias",
     "predictive",
     "predictive_checks",
+    "preview_priors",
     "prior_sensitivity",
     "report",
     "risk_of_bias",
@@ -156,6 +160,8 @@ _HOMES = {
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.leave_one_out": ("leave_one_out",),
+    "results.named_priors": ("named_priors",),
+    "results.prior_preview": ("preview_priors",),
     "results.published": ("compare_published",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.simulated_time": ("simulate_immortal_time",),

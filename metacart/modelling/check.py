@@ -9,6 +9,7 @@ from metacart.evidence.collection import Studies
 from metacart.evidence.columns import RESERVED, known_levels, recoded, spec_faults
 from metacart.evidence.origin import in_file
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import level_text
 from metacart.records.priors import Support, parse_prior
 from metacart.records.spec import ModelSpec
@@ -110,7 +111,9 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
             ]
         for place, text in texts.items():
             with collected(faults):
-                parse_prior(text, support=supports[name], place=place)
+                parse_prior(text, support=supports[name], parameter=name, place=place)
+    if likelihood is not None:
+        faults += misplaced_priors(spec, likelihood)
     return faults
 
 

@@ -13,6 +13,7 @@ from metacart.evidence.origin import in_file
 from metacart.modelling.check import model_faults
 from metacart.modelling.columns import name_faults, require
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import Moderator, code_rows, collinear, read_moderators
 from metacart.modelling.table import as_table, rule_faults
 from metacart.records.spec import ModelSpec
@@ -74,6 +75,7 @@ def bind(
     with collected(faults):
         likelihood = find_likelihood(spec, likelihoods=likelihoods)
         scale = _scale_name(spec, likelihood, evidence)
+        faults += misplaced_priors(spec, likelihood, scale=scale, evidence=evidence)
         data = likelihood.read(evidence, scale)
     with collected(faults):
         moderators = read_moderators(spec, evidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,67 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["resolve_priors"]
+__all__ = ["beta_text", "resolve_priors", "spec_priors"]
+
+
+def spec_priors(spec: ModelSpec, likelihood: Likelihood, *, scale: str) -> dict[str, Prior]:
+    """Return the priors of mu, tau and the likelihood's own parameters, from the spec alone.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        States some or all of them.
+    likelihood : Likelihood
+        Has the defaults.
+    scale : str
+        The model scale.
+
+    Returns
+    -------
+    dict of str to Prior
+
+    Raises
+    ------
+    InputError
+        For an unknown parameter, a prior that cannot be read or does not hold here, or a scale
+        without defaults.
+    """
+    if faults := prior_faults(spec, likelihood):
+        raise InputError(in_file(spec, faults))
+    priors = _of_studies(spec, likelihood, scale, {}, faults)
+    priors |= {name: _own(spec, likelihood, name) for name in likelihood.parameters}
+    if faults:
+        raise InputError(in_file(spec, faults))
+    return priors
+
+
+def _of_studies(
+    spec: ModelSpec,
+    likelihood: Likelihood,
+    scale: str,
+    data: Mapping[str, Any],
+    faults: list[Fault],
+) -> dict[str, Prior]:
+    """Return the priors of mu and tau, and collect what has neither a prior nor a default."""
+    defaults = likelihood.priors.get(scale, {})
+    priors: dict[str, Prior] = {}
+    for name in ["mu", *(["tau"] if spec.random_effects != "none" else [])]:
+        text = spec.priors.get(name, defaults.get(name))
+        if text is None:
+            faults.append(_no_default(name, scale, data))
+        else:
+            priors[name] = parse_prior(text, parameter=name)
+    return priors
+
+
+def _own(spec: ModelSpec, likelihood: Likelihood, name: str) -> Prior:
+    return parse_prior(spec.priors.get(name, likelihood.parameters[name].prior))
+
+
+def beta_text(spec: ModelSpec, moderator: str) -> str | None:
+    """Return the prior that a spec states for the coefficients of a moderator."""
+    stated = spec.priors.get("beta")
+    return stated.get(moderator) if isinstance(stated, dict) else stated
 
 
 def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) -> dict[str, Prior]:
@@ -55,18 +115,13 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     faults = prior_faults(spec, likelihood)
     if faults:
         raise InputError(in_file(spec, faults))
-    priors: dict[str, Prior] = {}
-    wanted = ["mu", *(["tau"] if spec.random_effects != "none" else [])]
-    for name in wanted:
-        text = spec.priors.get(name, defaults.get(name))
-        if text is None:
-            faults.append(_no_default(name, scale, design))
-        else:
-            priors[name] = parse_prior(text)
     data = data_of(design)
-    for name, own in likelihood.parameters.items():
-        if own.needed(data):
-            priors[name] = parse_prior(spec.priors.get(name, own.prior))
+    priors = _of_studies(spec, likelihood, scale, data, faults)
+    priors |= {
+        name: _own(spec, likelihood, name)
+        for name, own in likelihood.parameters.items()
+        if own.needed(data)
+    }
     _resolve_beta(spec, design, defaults, faults, priors)
     if faults:
         raise InputError(in_file(spec, faults))
@@ -80,16 +135,15 @@ def _resolve_beta(
     faults: list[Fault],
     priors: dict[str, Prior],
 ) -> None:
-    stated = spec.priors.get("beta")
     position = 0
     for moderator in moderators_of(design):
-        text = stated.get(moderator.name) if isinstance(stated, dict) else stated
+        text = beta_text(spec, moderator.name)
         for coefficient in moderator.coefficients:
             key = f"beta:{coefficient}"
             if text is not None:
                 priors[key] = parse_prior(text)
             elif "beta" not in defaults:
-                faults.append(_no_default("beta", scale_of(design).name, design))
+                faults.append(_no_default("beta", scale_of(design).name, data_of(design)))
             else:
                 prior = parse_prior(defaults["beta"])
                 if moderator.kind == "numeric":
@@ -99,10 +153,9 @@ def _resolve_beta(
             position += 1
 
 
-def _no_default(name: str, scale: str, design: xr.Dataset) -> Fault:
+def _no_default(name: str, scale: str, data: Mapping[str, Any]) -> Fault:
     """On the identity scale the unit of the data is the user's: no prior fits them all."""
-    data = data_of(design)
-    attempt = ""
+    attempt = "" if data else "the evidence beside the spec, from which one is suggested"
     if {"estimate", "se"} <= data.keys():
         # the spread of estimates and errors; with sample sizes the unit-information scale
         # sqrt(sum(n) / sum(1 / se^2)) would be better, but a table of estimates has none

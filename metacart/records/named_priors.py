@@ -29,6 +29,7 @@ MEASURES = {
     "risk_ratio": "log risk ratios of two groups",
     "hazard_ratio": "log hazard ratios of two groups",
     "rate": "log odds of single arms",
+    "risk": "log cumulative hazards of single arms",
     "survival": "survival of single arms",
     "value": "values in a unit of their own",
 }
@@ -84,7 +85,17 @@ _COCHRANE: dict[tuple[str, ...], tuple[str, str]] = {
 def _plain() -> Iterator[NamedPrior]:
     """Priors that a file writes as they are."""
     both = _RATIOS | {"rate"}
-    yield NamedPrior("HalfNormal(0.5)", "tau", "HalfNormal(0.5)", _RATIOS, *_FRIEDE)
+    yield NamedPrior(
+        "HalfNormal(0.5)", "tau", "HalfNormal(0.5)", frozenset(("odds_ratio",)), *_FRIEDE
+    )
+    yield NamedPrior(
+        "HalfNormal(0.5)",
+        "tau",
+        "HalfNormal(0.5)",
+        frozenset(("risk_ratio", "hazard_ratio")),
+        *_ROEVER,
+        "a quarter of the unit-information SD, the default of the R package RoBMA 4",
+    )
     yield NamedPrior("HalfNormal(1)", "tau", "HalfNormal(1)", frozenset(("odds_ratio",)), *_FRIEDE)
     yield NamedPrior("HalfNormal(1)", "tau", "HalfNormal(1)", frozenset(("rate",)), *_RBEST)
     heavy = "heavy tails; the source leaves the scale to the field: here that of HalfNormal"
@@ -94,7 +105,7 @@ def _plain() -> Iterator[NamedPrior]:
 
 def _derived() -> Iterator[NamedPrior]:
     """Priors that have a name."""
-    note = "as much as one patient says: SD 2, that of log odds at a rate of 50 %"
+    note = "variance 4 an event for log ratios, 1 / (p (1 - p)) = 4 a patient for a rate of 50 %"
     yield NamedPrior("UnitInformation()", "mu", "Normal(0, 2)", _RATIOS | {"rate"}, *_ROEVER, note)
     for words, priors in _COCHRANE.items():
         text = f"Bartos2023({', '.join(words)})"
@@ -174,6 +185,17 @@ def expanded(entries: list[NamedPrior], *, parameter: str = "", place: str = "")
     found = f"{text} is a prior of {have}" + (f", not of {parameter}" if parameter else "")
     attempt = f'{entries[-1].parameter} = "{text}"' if parameter else 'parameter="tau"'
     raise InputError(Fault(place, found, f"a prior of {parameter or 'one parameter'}", attempt))
+
+
+def find_named(text: str, parameter: str) -> NamedPrior | None:
+    """Return what a text names for a parameter; nothing for an explicit prior or a faulty one."""
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in NAMED:
+            return expanded(named_priors_in(call), parameter=parameter)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        pass  # an InputError is a ValueError; what is wrong is said where the prior is read
+    return None
 
 
 def _words(entry: NamedPrior) -> list[str]:

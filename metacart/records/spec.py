@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field
 
-from metacart.errors import Fault, InputError, nearest, shown
+from metacart.errors import Fault, InputError, collected, nearest, shown
 from metacart.records.base import RootRecord
+from metacart.records.foreign_priors import prior_text
 from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
@@ -44,16 +45,15 @@ _RATIOS = frozenset(("hsct", "log"))
 
 
 def _prior(value: object) -> object:
-    """Refuse in one message what is neither a prior nor a table of priors."""
-    entries = value.items() if isinstance(value, dict) else [("", value)]
-    faults = [
-        Fault(str(name), shown(entry), 'a prior in quotes, such as "HalfNormal(1)"')
-        for name, entry in entries
-        if not isinstance(entry, str)
-    ]
+    """Read priors as text; refuse in one message what is neither one nor a table of them."""
+    faults: list[Fault] = []
+    texts: dict[str, str] = {}
+    for name, entry in value.items() if isinstance(value, dict) else [("", value)]:
+        with collected(faults):
+            texts[str(name)] = prior_text(entry, place=str(name))
     if faults:
         raise InputError(faults)
-    return value
+    return texts if isinstance(value, dict) else texts[""]
 
 
 def _triple(value: object) -> object:
@@ -98,8 +98,10 @@ class ModelSpec(RootRecord):
     nu : float
         Degrees of freedom of Student-t effects, 1 or more.
     priors : dict of str to str
-        Priors as a paper states them, such as ``{"tau": "HalfNormal(1)"}``; the likelihood's
-        defaults stand where none is given. ``beta`` may be a table of moderators.
+        Priors as a paper states them, such as ``{"tau": "HalfNormal(1)"}``, by a name of
+        ``named_priors``, or as distributions of PreliZ or ``scipy.stats``, which are kept as
+        text; the likelihood's defaults stand where none is given. ``beta`` may be a table of
+        moderators.
     outcome, exposure : str, optional
         The outcome, and the exposure whose comparison is asked for.
     population, timepoint : sequence of str

@@ -1,0 +1,252 @@
+"""What the priors of a question imagine before any data: even draws of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.estimands import Draws
+from metacart.modelling.design import bind, data_of, moderators_of, scale_of
+from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.moderators import Moderator, code_rows, level_text
+from metacart.modelling.priors import beta_text, resolve_priors, spec_priors
+from metacart.modelling.table import as_table
+from metacart.records.priors import Prior, parse_prior
+from metacart.records.spec import ModelSpec
+from metacart.scales import SCALES, Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Imagined", "effects_of", "imagine"]
+
+Array = NDArray[np.float64]
+NUMBER = 40_000
+_SEED = 20_150_606
+
+
+@dataclass(frozen=True)
+class _EvenDraws(Draws):
+    """Draws whose new studies are even too, as their parameters are."""
+
+    standard: Array
+
+    def new_effects(self, number: int) -> Array:
+        """Return standard effects of the `number`-th new study; shape (chain, draw)."""
+        effects: Array = self.standard[number - 1]
+        return effects
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """What the priors of a question say before any data.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        The question.
+    scale : Scale
+        The model scale.
+    priors : dict of str to Prior
+        Explicit, by parameter.
+    views : dict of str to Draws
+        The draws by the words that tell them apart: naive and immortal-time-adjusted where a bias
+        comes off, else one without words.
+    rows : array (rows, coefficient)
+        Over which estimands are averaged.
+    at : str
+        Where that is, in words.
+    differences : dict of str to array
+        Contrasts on the model scale, by their words.
+    """
+
+    spec: ModelSpec
+    scale: Scale
+    priors: dict[str, Prior]
+    views: dict[str, Draws]
+    rows: Array
+    at: str
+    differences: dict[str, Array]
+
+    def estimands(self, view: str) -> dict[str, Array]:
+        """Return draws of each named estimand on the natural scale."""
+        draws = self.views[view]
+        found = {"median study": draws.median_study(self.rows)}
+        if draws.has_average:
+            found["population average"] = draws.population_average(self.rows)
+        return found | {"next study": draws.next_study(self.rows)}
+
+
+def imagine(
+    spec: ModelSpec,
+    evidence: pd.DataFrame | None,
+    *,
+    likelihoods: Mapping[str, Likelihood] | None = None,
+) -> Imagined:
+    """Return what the priors of a question imagine, with its evidence or from the spec alone.
+
+    Notes
+    -----
+    Each parameter takes the same number of evenly spaced quantiles of its prior in a random order
+    of its own (a Latin hypercube): margins are exact, and what depends on several parameters has
+    the error of independent draws at most.
+    """
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    if evidence is None:
+        return _from_spec(spec, likelihood)
+    table = as_table(spec, evidence)
+    design = bind(spec, table, likelihoods=likelihoods)
+    priors = resolve_priors(spec, design, likelihood)
+    moderators = moderators_of(design)
+    names = [name for item in moderators for name in item.coefficients]
+    columns = _Columns()
+    beta = np.stack([columns.of(priors[f"beta:{name}"]) for name in names], -1) if names else None
+    scale, rows = scale_of(design), design["x"].to_numpy()
+    draws = _draws(spec, scale, priors, columns, beta)
+    own = {name: priors[name] for name in likelihood.parameters if name in priors}
+    known = [likelihood.parameters[name].identified(data_of(design)) for name in own]
+    views = _views(draws, likelihood, own, columns, known=any(known))
+    differences: dict[str, Array] = {}
+    for words, name, pair in _pairs(spec, moderators):
+        level, reference = (code_rows(moderators, table, {name: value}) for value in pair)
+        gap = draws.linear(level).mean(axis=-1) - draws.linear(reference).mean(axis=-1)
+        differences[words] = gap
+    at = "averaged over the evidence" if moderators else ""
+    return Imagined(spec, scale, priors, views, rows, at, differences)
+
+
+def _from_spec(spec: ModelSpec, likelihood: Likelihood) -> Imagined:
+    scale = SCALES[spec.scale or likelihood.scales[0]]
+    priors = spec_priors(spec, likelihood, scale=scale.name)
+    columns = _Columns()
+    draws = _draws(spec, scale, priors, columns, None)
+    own = {name: priors[name] for name in likelihood.parameters}
+    views = _views(draws, likelihood, own, columns, known=False)
+    differences: dict[str, Array] = {}
+    for name in spec.moderators:
+        stated = beta_text(spec, name)
+        text = stated or likelihood.priors.get(scale.name, {}).get("beta")
+        if text is None:
+            continue
+        prior = parse_prior(text)
+        priors[f"beta:{name}"] = prior
+        differences |= _differences(spec, name, prior, columns, scaled=stated is None)
+    at = "moderators at their reference or 0" if spec.moderators else ""
+    return Imagined(spec, scale, priors, views, np.zeros((1, 0)), at, differences)
+
+
+class _Columns:
+    """Even quantiles in random orders, one order a column."""
+
+    def __init__(self) -> None:
+        self._number = count()
+
+    def of(self, prior: Prior) -> Array:
+        """Return draws of a prior, of shape (chain, draw)."""
+        return prior.quantile(self.shares())
+
+    def shares(self) -> Array:
+        """Return evenly spaced shares between 0 and 1 in the next random order."""
+        rng = np.random.default_rng([_SEED, next(self._number)])
+        shares: Array = (rng.permutation(NUMBER) + 0.5)[None, :] / NUMBER
+        return shares
+
+
+def _draws(
+    spec: ModelSpec,
+    scale: Scale,
+    priors: Mapping[str, Prior],
+    columns: _Columns,
+    beta: Array | None,
+) -> Draws:
+    mu = columns.of(priors["mu"])
+    tau = columns.of(priors["tau"]) if "tau" in priors else 0.0 * mu
+    shares = np.stack([columns.shares(), columns.shares()])
+    return _EvenDraws(
+        mu,
+        tau,
+        np.zeros((*mu.shape, 0)) if beta is None else beta,
+        scale,
+        spec.random_effects,
+        spec.nu,
+        _SEED,
+        effects_of(spec).quantile(shares),
+    )
+
+
+def effects_of(spec: ModelSpec) -> Prior:
+    """Return the distribution of a standard study effect."""
+    if spec.random_effects == "student_t":
+        return Prior("StudentT", (spec.nu, 0.0, 1.0))
+    return Prior("Normal", (0.0, 1.0))
+
+
+def _views(
+    draws: Draws,
+    likelihood: Likelihood,
+    own: Mapping[str, Prior],
+    columns: _Columns,
+    *,
+    known: bool,
+) -> dict[str, Draws]:
+    """Return the naive view, and the one with the shift taken off that no data inform."""
+    values = {name: columns.of(prior) for name, prior in own.items()}
+    shift = likelihood.shift(_Ones(), values)
+    if not np.any(shift):
+        return {"": draws}
+    moved = draws if known else replace(draws, mu=draws.mu - shift)
+    return {"naive": draws, "immortal-time-adjusted": moved}
+
+
+class _Ones(dict[str, Any]):
+    """The data of a finding to which every shift applies."""
+
+    def __missing__(self, name: str) -> Array:
+        return np.ones(1)
+
+
+def _pairs(
+    spec: ModelSpec, moderators: tuple[Moderator, ...]
+) -> list[tuple[str, str, tuple[Any, Any]]]:
+    """Return the words, the moderator and the two levels of each contrast."""
+    found = []
+    for item in moderators:
+        pairs = [(level, other) for name, level, other in spec.contrasts if name == item.name]
+        if not pairs and item.levels:
+            pairs = [(level, item.levels[0]) for level in item.levels[1:]]
+        words = [f"{item.name}: {level_text(a)} against {level_text(b)}" for a, b in pairs]
+        if not pairs:
+            pairs, words = [(1.0, 0.0)], [f"{item.name}: per unit"]
+        found += [(text, item.name, pair) for text, pair in zip(words, pairs, strict=True)]
+    return found
+
+
+def _differences(
+    spec: ModelSpec, name: str, prior: Prior, columns: _Columns, *, scaled: bool
+) -> dict[str, Array]:
+    """Return the contrasts of a moderator of which only the spec is known."""
+    first = columns.of(prior)
+    stated = [pair for moderator, *pair in spec.contrasts if moderator == name]
+    if not stated:
+        unit = "SD of a number" if scaled else "unit"
+        levels = "a level against its reference"
+        kind = levels if name in spec.reference else f"{levels}, or per {unit}"
+        return {f"{name}: {kind}": first}
+    found = {}
+    for level, other in stated:
+        words = f"{name}: {level_text(level)} against {level_text(other)}"
+        numbers = all(type(value) in (int, float) for value in (level, other))
+        reference = spec.reference.get(name, other)
+        if numbers and not scaled:
+            found[words] = (float(level) - float(other)) * first
+        elif reference == level:
+            found[words] = -first
+        else:
+            # two levels apart from the reference have coefficients of their own
+            found[words] = first if reference == other else first - columns.of(prior)
+    return found
