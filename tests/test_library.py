@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -679,11 +678,6 @@ def test_a_model_without_an_id_has_the_name_of_its_file(write: Write) -> None:
     assert load_model("My own.toml").id is None
 
 
-def test_the_whole_library_is_read_and_checked_within_a_second() -> None:
-    # processor time, which other processes on the machine do not lengthen
-    spent = []
-    for _ in range(3):
-        before = time.process_time()
-        assert len(load_studies()) > 60
-        spent.append(time.process_time() - before)
-    assert min(spent) < 1.0
+def test_the_bundled_library_is_large_and_without_a_fault() -> None:
+    assert len(load_studies()) >= 60
+    assert [fault for fault in check_studies() if fault.severity == "error"] == []
