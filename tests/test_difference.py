@@ -128,8 +128,8 @@ HR = {"measure": "hr", "estimate": 0.5, "lower": 0.25, "upper": 1.0}
             [EXPOSED | {"outcome": "overall_survival", "ratio": HR | {"reversed": True}}],
             [
                 (
-                    "overall survival by allogeneic transplant after CAR-T HR 0.5 (0.25–1), reversed, "
-                    "was HR 0.5 (0.25–1)"
+                    "overall survival by allogeneic transplant after CAR-T "
+                    "HR 0.5 (0.25–1), reversed, was HR 0.5 (0.25–1)"
                 )
             ],
         ),
