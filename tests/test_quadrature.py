@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from metacart.inference.marginal import (
-    draw_study_effects,
-    population_average,
-    study_log_likelihood,
-)
+from metacart.inference.marginal import draw_study_effects, study_log_likelihood
+from metacart.inference.population import population_average
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.scales import SCALES
 

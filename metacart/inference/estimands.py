@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.marginal import population_average
+from metacart.inference.population import population_average
 from metacart.inference.records import attribute, design_of, evidence_of, group_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import code_rows

@@ -127,7 +127,9 @@ def _logp_binomial(eta: Array, data: Data, _parameters: Parameters) -> Array:
 
     y, n = data["events"], data["total"]
     constant = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
-    result: Array = constant + y * eta - n * np.logaddexp(0.0, eta)
+    # log(1 + exp(eta)) in steps of which each is a vector instruction, as logaddexp is not
+    softplus = np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
+    result: Array = constant + y * eta - n * softplus
     return result
 
 
