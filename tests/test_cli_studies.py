@@ -16,7 +16,7 @@ import pytest
 
 import metacart as mc
 from metacart.commands.template import template
-from metacart.evidence.sheet import NEEDED
+from metacart.evidence.exchange.sheet import NEEDED
 from metacart.records.fields import annotation_at
 from metacart.records.schema import study_schema
 

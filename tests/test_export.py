@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import metacart as mc
-from metacart.evidence.exchange import REVMAN_COLUMNS
-from metacart.evidence.export import FORMATS
-from metacart.evidence.flat import COLUMNS, Part, columns_named
+from metacart.evidence.exchange.export import FORMATS
+from metacart.evidence.exchange.flat import COLUMNS, Part, columns_named
+from metacart.evidence.exchange.library import REVMAN_COLUMNS
 from metacart.records.base import Record
 from metacart.records.study import Arm, Finding, Study
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import metacart as mc
-from metacart.evidence.sheet import NEEDED
+from metacart.evidence.exchange.sheet import NEEDED
 
 Make = Callable[..., dict[str, Any]]
 HEADER = (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import metacart as mc
-from metacart.evidence.manifest import (
+from metacart.evidence.versions.manifest import (
     MANIFEST,
     evidence_hash,
     hashes_of,

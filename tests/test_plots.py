@@ -19,8 +19,8 @@ from matplotlib import pyplot as plt
 from scipy import optimize, stats
 
 from metacart.errors import InputError
+from metacart.evidence.bias.judged import risk_of_bias
 from metacart.evidence.library import load_studies
-from metacart.evidence.risk_of_bias import risk_of_bias
 from metacart.inference.assemble import groups_of_fit
 from metacart.inference.records import design_of, identity
 from metacart.modelling.design import bind, scale_of

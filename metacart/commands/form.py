@@ -194,7 +194,7 @@ def _ask(
     before: Mapping[Keys, str],
 ) -> str:
     """Ask until the answer can stand there, put it there, and return its text."""
-    from metacart.evidence.flat import value_of
+    from metacart.evidence.exchange.flat import value_of
     from metacart.records.fields import annotation_at, bare_annotation, literals_in
     from metacart.records.study import Study
     from metacart.records.vocabulary import OUTCOMES

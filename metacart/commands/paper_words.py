@@ -197,7 +197,7 @@ def _remarks(finding: Finding) -> Iterator[str]:
 
 
 def _show_bias(study: Study) -> None:
-    from metacart.evidence.risk_of_bias import judgements
+    from metacart.evidence.bias.judged import judgements
     from metacart.records.risk_of_bias import INSTRUMENTS
 
     for tool, instrument in INSTRUMENTS.items():

@@ -50,8 +50,8 @@ def new(
     """
     from metacart.commands.form import ask_study
     from metacart.commands.template import template as template_of
-    from metacart.evidence.flat import in_order
-    from metacart.evidence.writing import faults_of_new, study_text, write_files
+    from metacart.evidence.exchange.flat import in_order
+    from metacart.evidence.exchange.writing import faults_of_new, study_text, write_files
 
     known = {
         "title": title,
@@ -114,7 +114,7 @@ def schema(
     ] = None,
 ) -> int:
     """Print the JSON Schema of study files, with which editors complete and check them."""
-    from metacart.evidence.writing import write_files
+    from metacart.evidence.exchange.writing import write_files
     from metacart.records.schema import study_schema
 
     if out is None:

@@ -39,8 +39,8 @@ def export(
     ai, bi, ci, di of comparisons, yi, vi of ratios and survival, for escalc and rma in R. Without
     --model every finding is a row, also such as must not be pooled together.
     """
-    from metacart.evidence.export import FORMATS, exported
-    from metacart.evidence.writing import write_files
+    from metacart.evidence.exchange.export import FORMATS, exported
+    from metacart.evidence.exchange.writing import write_files
 
     refuse_unknown("--format", wanted, FORMATS)
     if model is None:
@@ -70,8 +70,13 @@ def manifest(
     write: Annotated[bool, typer.Option("--write", help="Pin the files as they are now.")] = False,
 ) -> int:
     """Hold study files against the hashes of their manifest, or pin them anew."""
-    from metacart.evidence.manifest import evidence_hash, hashes_of, manifest_faults, write_manifest
     from metacart.evidence.source import as_path
+    from metacart.evidence.versions.manifest import (
+        evidence_hash,
+        hashes_of,
+        manifest_faults,
+        write_manifest,
+    )
 
     place = mc.BUNDLED if folder is None else as_path(folder, name="DIR")
     if write:
@@ -96,7 +101,7 @@ def diff(
 
     'bundled' stands for the evidence of metacart.
     """
-    from metacart.evidence.difference import changes
+    from metacart.evidence.versions.difference import changes
 
     found = changes(*folders_of([before, after]))
     for change in found:

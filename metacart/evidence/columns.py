@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from metacart.errors import Fault, nearest, shown
 from metacart.evidence.collection import Studies
-from metacart.records.paper import Citation
+from metacart.records.paper import Citation, Spread
 from metacart.records.spec import FILTERS, ModelSpec
 from metacart.records.study import Arm, Study
 from metacart.records.vocabulary import EXPOSURES, GRADINGS
@@ -57,6 +57,7 @@ RATIO_COLUMNS: tuple[str, ...] = (
 SURVIVAL_COLUMNS: tuple[str, ...] = ("survival", "lower", "upper", "level", "printed_as")
 
 
+_A_YEAR = {"day": 365.25, "week": 365.25 / 7, "month": 12.0, "year": 1.0}
 RESERVED: frozenset[str] = frozenset(
     (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *RATIO_COLUMNS, *SURVIVAL_COLUMNS)
 )
@@ -74,9 +75,18 @@ def levels_of(study: Study, arm: Arm, grading: str | None) -> dict[str, Level | 
             levels[name] = study.citation.publication
         elif name == "grading":
             levels[name] = grading
+        elif name == "age":
+            levels[name] = _years(arm.age)
         else:
             levels[name] = getattr(arm, name)
     return levels
+
+
+def _years(age: Spread | None) -> float | None:
+    """Return the median age in years; without a unit it is in years."""
+    if age is None:
+        return None
+    return age.median / _A_YEAR[age.unit or "year"]
 
 
 def matches(level: Level | None, wanted: Iterable[Level]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from metacart.errors import Fault, InputError, refuse_unknown
-from metacart.evidence.risk_of_bias import TOOLS, risk_of_bias, tool_for
+from metacart.evidence.bias.judged import TOOLS, risk_of_bias, tool_for
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.inference.records import evidence_of, spec_of
 from metacart.plots.grid import Grid

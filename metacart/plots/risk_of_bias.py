@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options, refuse_unknown
-from metacart.evidence.risk_of_bias import TOOLS, lights_of, risk_of_bias, risk_of_bias_shares
+from metacart.evidence.bias.judged import TOOLS, lights_of, risk_of_bias, risk_of_bias_shares
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.plots.axes import percent_axis
 from metacart.plots.facts import capital

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metacart.evidence.risk_of_bias import lights_of, risk_of_bias_shares
+from metacart.evidence.bias.judged import lights_of, risk_of_bias_shares
 from metacart.records.risk_of_bias import INSTRUMENTS, Tool
 from metacart.records.study import Study
 from metacart.report.tables import Column, Row, Table, table_of

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
 from metacart.evidence.flow import flow
-from metacart.evidence.risk_of_bias import risk_of_bias, tool_for
 from metacart.inference.records import design_of
 from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of

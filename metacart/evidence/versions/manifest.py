@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from metacart.errors import Fault, InputError
+from metacart.evidence.exchange.writing import write_files
 from metacart.evidence.library import toml_files
 from metacart.evidence.source import readable, shown_path
-from metacart.evidence.writing import write_files
 
 __all__ = ["MANIFEST", "evidence_hash", "hashes_of", "manifest_faults", "write_manifest"]
 

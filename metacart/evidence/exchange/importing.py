@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options, nearest
-from metacart.evidence.flat import (
+from metacart.evidence.exchange.flat import (
     ATTRIBUTES,
     COLUMNS,
     Part,
@@ -18,13 +18,13 @@ from metacart.evidence.flat import (
     scalar_of,
     value_of,
 )
+from metacart.evidence.exchange.sheet import NEEDED, Sheet
+from metacart.evidence.exchange.writing import faults_of_new, study_text, write_files
 from metacart.evidence.gates import study_gates
 from metacart.evidence.library import read_studies
 from metacart.evidence.library_gates import library_gates
 from metacart.evidence.places import location_of
-from metacart.evidence.sheet import NEEDED, Sheet
 from metacart.evidence.source import PathLike, as_path
-from metacart.evidence.writing import faults_of_new, study_text, write_files
 from metacart.records.mending import hidden_faults
 from metacart.records.study import KINDS, Study
 from metacart.records.vocabulary import Outcome

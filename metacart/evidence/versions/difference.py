@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import InputError, named_options
-from metacart.evidence.change import Change, Teller, differences, number_of
 from metacart.evidence.collection import Studies
-from metacart.evidence.finding_changes import finding_changes
-from metacart.evidence.flat import cells_of
+from metacart.evidence.exchange.flat import cells_of
 from metacart.evidence.library import read_studies
 from metacart.evidence.selection import StudySource, studies_of
+from metacart.evidence.versions.change import Change, Teller, differences, number_of
+from metacart.evidence.versions.finding_changes import finding_changes
 from metacart.records.risk_of_bias import INSTRUMENTS
 from metacart.records.study import Arm, Finding, Study
 

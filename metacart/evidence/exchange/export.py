@@ -12,13 +12,18 @@ from typing import Any, Literal, get_args
 
 from metacart.errors import named_options, refuse_unknown
 from metacart.evidence.collection import Studies
-from metacart.evidence.exchange import METAFOR_COLUMNS, REVMAN_COLUMNS, metafor_row, revman_rows
-from metacart.evidence.flat import ATTRIBUTES, cells_of, columns_named
+from metacart.evidence.exchange.flat import ATTRIBUTES, cells_of, columns_named
+from metacart.evidence.exchange.library import (
+    METAFOR_COLUMNS,
+    REVMAN_COLUMNS,
+    metafor_row,
+    revman_rows,
+)
+from metacart.evidence.exchange.writing import write_files
 from metacart.evidence.reported import Reported, reported_findings
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.evidence.source import PathLike, as_path
 from metacart.evidence.values import value_words
-from metacart.evidence.writing import write_files
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from metacart.evidence.bias_parts import Verdict, opened
+from metacart.evidence.bias.parts import Verdict, opened
 from metacart.records.study import Finding, Study
 
 __all__ = ["comparisons", "confounding", "selection"]

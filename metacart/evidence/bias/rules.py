@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from metacart.evidence.bias_hsct import confounding, selection
-from metacart.evidence.bias_parts import MOST_LOST, Verdict, main_arms, opened, percent
+from metacart.evidence.bias.hsct import confounding, selection
+from metacart.evidence.bias.parts import MOST_LOST, Verdict, main_arms, opened, percent
 from metacart.records.paper import Conduct, Spread
 from metacart.records.risk_of_bias import Tool
 from metacart.records.study import Arm, Study

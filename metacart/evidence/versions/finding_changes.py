@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
-from metacart.evidence.change import Change, Teller, differences
-from metacart.evidence.flat import cells_of
+from metacart.evidence.exchange.flat import cells_of
 from metacart.evidence.values import value_words
+from metacart.evidence.versions.change import Change, Teller, differences
 from metacart.records.study import Finding
 
 __all__ = ["finding_changes"]

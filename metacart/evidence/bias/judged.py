@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 from metacart.errors import named_options, refuse_unknown
-from metacart.evidence.bias_hsct import comparisons
-from metacart.evidence.bias_rules import RULES
+from metacart.evidence.bias.hsct import comparisons
+from metacart.evidence.bias.rules import RULES
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.records.risk_of_bias import INSTRUMENTS, Tool
 from metacart.records.spec import ModelSpec

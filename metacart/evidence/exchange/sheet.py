@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metacart.errors import Fault, InputError, nearest
-from metacart.evidence.flat import ATTRIBUTES, COLUMNS
+from metacart.evidence.exchange.flat import ATTRIBUTES, COLUMNS
 from metacart.evidence.source import as_path, missing, readable, shown_path
 
 __all__ = ["NEEDED", "Sheet"]

@@ -1,0 +1,1 @@
+"""Studies to other programs, and from a spreadsheet."""

@@ -1,0 +1,1 @@
+"""Evidence that is pinned by hashes, and two versions of it compared."""
