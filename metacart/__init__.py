@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metacart.errors import Fault, InputError, MetacartError
     from metacart.evidence import conversions
+    from metacart.evidence.bias.judged import risk_of_bias, risk_of_bias_shares
     from metacart.evidence.coverage import coverage
-    from metacart.evidence.difference import diff_studies
-    from metacart.evidence.export import export_studies
+    from metacart.evidence.exchange.export import export_studies
+    from metacart.evidence.exchange.importing import import_studies
     from metacart.evidence.flow import flow
-    from metacart.evidence.importing import import_studies
     from metacart.evidence.library import (
         BUNDLED,
         Studies,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
         load_studies,
     )
     from metacart.evidence.overlap import cohorts, overlap
-    from metacart.evidence.risk_of_bias import risk_of_bias, risk_of_bias_shares
     from metacart.evidence.selection import account, tabulate
+    from metacart.evidence.versions.difference import diff_studies
     from metacart.inference.fit import fit
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
@@ -124,9 +124,9 @@ __all__ = [
 _HOMES = {
     "errors": ("Fault", "InputError", "MetacartError"),
     "evidence": ("conversions",),
-    "evidence.difference": ("diff_studies",),
-    "evidence.export": ("export_studies",),
-    "evidence.importing": ("import_studies",),
+    "evidence.versions.difference": ("diff_studies",),
+    "evidence.exchange.export": ("export_studies",),
+    "evidence.exchange.importing": ("import_studies",),
     "evidence.library": (
         "BUNDLED",
         "Studies",
@@ -137,7 +137,7 @@ _HOMES = {
     ),
     "evidence.coverage": ("coverage",),
     "evidence.flow": ("flow",),
-    "evidence.risk_of_bias": ("risk_of_bias", "risk_of_bias_shares"),
+    "evidence.bias.judged": ("risk_of_bias", "risk_of_bias_shares"),
     "evidence.overlap": ("cohorts", "overlap"),
     "evidence.selection": ("account", "tabulate"),
     "inference.fit": ("fit",),
