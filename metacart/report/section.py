@@ -26,6 +26,7 @@ from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.bias_table import bias_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures, draw_flow
+from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
@@ -36,6 +37,7 @@ from metacart.results.contrast import contrast
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
+from metacart.results.leave_one_out import leave_one_out
 from metacart.results.published import compare_published
 from metacart.results.sensitivity import prior_sensitivity
 from metacart.results.summary import summary_with_errors
@@ -158,7 +160,7 @@ def _touching(question: Question, studies: Studies) -> set[str]:
         spec.outcome,
         outcome_of(spec.outcome, studies.vocabulary).graded_by,
         spec.exposure,
-        *spec.moderators,
+        *spec.moderator_columns,
     )
     return {name for name in names if name}
 
@@ -221,11 +223,15 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     others = prior_sensitivity(fit)
     published = compare_published(fit)
     frames |= {"prior-sensitivity": others, "published": published}
+    assert question.evidence is not None
+    several = len(set(question.evidence["cohort"])) > 1
+    left = leave_one_out(fit) if several else None
+    if left is not None:
+        frames["leave-one-out"] = left
     biases = None
     if bias_is_prior(fit):
         biases = fixed_biases(fit)
         frames |= {"immortal-time-adjusted-studies": adjusted_studies(fit), "biases": biases}
-    assert question.evidence is not None
     used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)
     frames |= {"risk-of-bias": risk_of_bias(used, tool=tool), "flow": flow(studies, question.spec)}
     files = _write(frames, folder)
@@ -250,6 +256,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     sensitivity = results.sensitivity_table(fit, others)
     if sensitivity is not None:
         tables["sensitivity"] = sensitivity
+    if left is not None:
+        tables["left_out"] = leave_table(left, studies, scale)
     if not published.empty:
         tables["published"] = published_table(published, scale)
     if biases is not None:
