@@ -216,7 +216,7 @@ def _notes(options: Mapping[str, Any]) -> list[str]:
     notes = [
         f"{options['replicates']:,} replicates of {options['patients']} patients in remission. The "
         "hazard is the same in everyone, before and after a transplant: all true ratios are 1"
-        + (f", but for deaths of it in {deaths:.0%} within a year." if deaths else ".")
+        + (f", but for deaths of it in {100 * deaths:g} % within a year." if deaths else ".")
     ]
     if options["outcome"] == "overall_survival":
         notes.append(
