@@ -124,7 +124,7 @@ def simulate_immortal_time(
     With a constant hazard h, all transplants w months after time zero, and few of them, the
     time-fixed hazard ratio goes to 1 / (1 + h w); a large share of transplanted takes more away
     from the others, and it is smaller. Counts at the last follow-up carry less of the bias than
-    hazard ratios: events even out with time. The landmark analysis is unbiased for each outcome, the
+    ratios: events even out with time. The landmark analysis is unbiased for each outcome, the
     time-dependent one for event-free survival and relapse only: for overall survival who relapsed
     stays among the others and can no longer be transplanted. The prior of the bias b that ``hsct``
     takes off has to cover these numbers; two published pairs point the same way. Toxicity of
