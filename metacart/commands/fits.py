@@ -143,9 +143,10 @@ def _check_levels(
     question: mc.ModelSpec, evidence: pd.DataFrame, moderator: str, level: str, reference: str
 ) -> None:
     """Refuse a comparison that the evidence does not hold before anything is fitted."""
-    from metacart.modelling.moderators import read_moderators
+    from metacart.modelling.moderators import main_effects
+    from metacart.modelling.reading_moderators import read_moderators
 
-    moderators = {item.name: item for item in read_moderators(question, evidence)}
+    moderators = {item.name: item for item in main_effects(read_moderators(question, evidence))}
     if moderator not in moderators:
         raise InputError(
             Fault(

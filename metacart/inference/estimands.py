@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.population import population_average
-from metacart.inference.records import attribute, design_of, evidence_of, group_of, spec_of
+from metacart.inference.records import attribute, design_of, group_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
-from metacart.modelling.moderators import code_rows
+from metacart.modelling.imputation import IMPUTED, filled_columns
+from metacart.modelling.moderators import code_at, columns_of, product_columns
 from metacart.records.spec import ModelSpec
 from metacart.scales import Scale
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Draws", "draw_effects", "draws_of", "make_draws", "rows_at", "with_estimands"]
+__all__ = [
+    "Draws",
+    "design_rows",
+    "draw_effects",
+    "draws_of",
+    "make_draws",
+    "rows_at",
+    "with_estimands",
+]
 
 Array = NDArray[np.float64]
 
@@ -62,8 +71,14 @@ class Draws:
     seed: int
 
     def linear(self, rows: Array) -> Array:
-        """Return mu + x beta of shape (chain, draw, rows)."""
-        return self.mu[..., None] + self.beta @ rows.T
+        """Return mu + x beta of shape (chain, draw, rows).
+
+        The rows are the same in each draw (rows, coefficients), or imputed draw by draw
+        (chain, draw, rows, coefficients).
+        """
+        if rows.ndim == 2:
+            return self.mu[..., None] + self.beta @ rows.T
+        return self.mu[..., None] + (rows * self.beta[..., None, :]).sum(axis=-1)
 
     def median_study(self, rows: Array) -> Array:
         """Return g⁻¹(m), averaged over the rows; shape (chain, draw)."""
@@ -106,6 +121,8 @@ class Draws:
 
 
 def _distinct(rows: Array) -> tuple[Array, Array]:
+    if rows.ndim > 2:
+        return rows, np.full(rows.shape[-2], 1.0 / rows.shape[-2])
     if rows.shape[1] == 0:
         return rows[:1], np.ones(1)
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
@@ -135,8 +152,8 @@ def with_estimands(
     sampled: xr.Dataset, *, spec: ModelSpec, design: xr.Dataset, seed: int
 ) -> xr.Dataset:
     """Return all that is reported on the model scale: parameters, named estimands beside them."""
-    names = ["mu", "tau", "beta", "theta", "bias", "rho"]
-    draws, rows = make_draws(sampled, spec, scale_of(design), seed), design["x"].to_numpy()
+    names = ["mu", "tau", "beta", "theta", "bias", "rho", IMPUTED]
+    draws, rows = make_draws(sampled, spec, scale_of(design), seed), design_rows(design, sampled)
     estimands = {"median study": draws.median_study(rows), "next study": draws.next_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)
@@ -151,6 +168,33 @@ def with_estimands(
     )
 
 
-def rows_at(fit: xr.DataTree, at: Mapping[str, Any]) -> Array:
-    """Return the design rows over which an estimand is averaged, with `at` set in each."""
-    return code_rows(moderators_of(design_of(fit)), evidence_of(fit), at)
+def rows_at(fit: xr.DataTree, at: Mapping[str, Any], *, group: str = "posterior") -> Array:
+    """Return the design rows over which an estimand is averaged, with `at` set in each.
+
+    Raises
+    ------
+    InputError
+        For a name in `at` that is no moderator, or a level that the evidence does not have.
+    """
+    return design_rows(design_of(fit), group_of(fit, group), at)
+
+
+def design_rows(
+    design: xr.Dataset, sample: xr.Dataset, at: Mapping[str, Any] | None = None
+) -> Array:
+    """Return the rows of a design with `at` set in each and gaps as they were imputed.
+
+    Of shape (rows, coefficients), or (chain, draw, rows, coefficients) where a value is imputed.
+    """
+    moderators = moderators_of(design)
+    coded = code_at(moderators, at or {})
+    columns = columns_of(moderators, design["x"].to_numpy())
+    if IMPUTED in sample:
+        imputed = sample[IMPUTED].transpose("chain", "draw", "gap").to_numpy()
+        columns = filled_columns(moderators, design, imputed)
+    findings = design.sizes["finding"]
+    for name, block in coded.items():
+        columns[name] = [np.repeat(column, findings) for column in block]
+    if not moderators:
+        return np.zeros((findings, 0))
+    return np.stack(np.broadcast_arrays(*product_columns(moderators, columns)), axis=-1)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.modelling.design import data_of
+from metacart.modelling.design import data_of, moderators_of
+from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.records.priors import Prior
@@ -74,7 +75,7 @@ def build_model(
     with pm.Model(coords=coords) as model:
         data = {name: pm.Data(name, values, dims="finding") for name, values in arrays.items()}
         if design.sizes["coefficient"]:
-            x = pm.Data("x", design["x"].to_numpy(), dims=("finding", "coefficient"))
+            x = design_columns(moderators_of(design), design)
             beta = _coefficients([priors[f"beta:{name}"] for name in coords["coefficient"]])
             mu = _pooled_mean(priors["mu"], x.mean(axis=0) @ beta)
             linear = mu + (x * beta).sum(axis=-1)

@@ -121,7 +121,7 @@ def _moderator_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
     """Yield moderators, references and levels of contrasts that these studies do not know."""
     known = known_levels(studies)
     names = [*known, *sorted(RESERVED - known.keys())]
-    for name in spec.moderators:
+    for name in spec.moderator_columns:
         if name not in names:
             yield Fault(
                 f"moderator '{name}'",

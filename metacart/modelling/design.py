@@ -14,7 +14,8 @@ from metacart.modelling.check import model_faults
 from metacart.modelling.columns import name_faults, require
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.measures import misplaced_priors
-from metacart.modelling.moderators import Moderator, code_rows, collinear, read_moderators
+from metacart.modelling.moderators import Moderator
+from metacart.modelling.reading_moderators import code_evidence, collinear, read_moderators
 from metacart.modelling.table import as_table, rule_faults
 from metacart.records.spec import ModelSpec
 from metacart.scales import SCALES, Scale
@@ -81,14 +82,16 @@ def bind(
         moderators = read_moderators(spec, evidence)
     if faults:
         raise InputError(in_file(spec, dict.fromkeys(faults)))
-    x = code_rows(moderators, evidence, {})
-    if faults := collinear(moderators, x):
+    coded = code_evidence(moderators, evidence)
+    if faults := collinear(moderators, coded.x):
         raise InputError(in_file(spec, faults))
     names = evidence[spec.group].astype(str).tolist()
     groups = list(dict.fromkeys(names))
     return xr.Dataset(
         {
-            "x": (("finding", "coefficient"), x),
+            "x": (("finding", "coefficient"), coded.x),
+            "gap": (("finding", "coefficient"), coded.gap),
+            "step": ("coefficient", coded.step),
             "group": ("finding", np.asarray([groups.index(name) for name in names])),
             **{name: ("finding", values) for name, values in data.items()},
         },
@@ -100,7 +103,8 @@ def bind(
         attrs={
             "scale": scale,
             "columns": json.dumps(list(data)),
-            "moderators": json.dumps([[m.name, m.kind, list(m.levels)] for m in moderators]),
+            "moderators": json.dumps([each.entry for each in moderators]),
+            "gaps": json.dumps(coded.gaps),
         },
     )
 
@@ -117,10 +121,11 @@ def data_of(design: xr.Dataset) -> dict[str, Any]:
 
 def moderators_of(design: xr.Dataset) -> tuple[Moderator, ...]:
     """Return the moderators of a design."""
-    return tuple(
-        Moderator(name, kind, tuple(levels))
-        for name, kind, levels in json.loads(design.attrs["moderators"])
-    )
+    found: dict[str, Moderator] = {}
+    for name, kind, levels, origin, unit, words, parts in json.loads(design.attrs["moderators"]):
+        several = tuple(found[part] for part in parts)
+        found[name] = Moderator(name, kind, tuple(levels), origin, unit, words, several)
+    return tuple(found.values())
 
 
 def _scale_name(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame) -> str:

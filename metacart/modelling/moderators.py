@@ -1,31 +1,28 @@
-"""Moderators as columns of a design: levels against a reference, numbers as they are."""
+"""Moderators as columns of a design: levels against a reference, numbers from an origin."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import product
+from math import prod
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, nearest
-from metacart.evidence.origin import in_file
-from metacart.modelling.columns import is_missing, row_name, row_names
-from metacart.records.spec import ModelSpec
+from metacart.errors import Fault, InputError, collected, nearest
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Moderator", "code_rows", "collinear", "level_text", "read_moderators"]
+__all__ = [
+    "Moderator",
+    "code_at",
+    "columns_of",
+    "level_text",
+    "main_effects",
+    "product_columns",
+]
 
 Array = NDArray[np.float64]
-
-# beyond these a moderator is the intercept to floating point, or overflows
-_LARGEST, _SPREAD, _DISTINCT = 1e12, 1e-6, 1e-8
 
 
 @dataclass(frozen=True)
@@ -35,28 +32,62 @@ class Moderator:
     Attributes
     ----------
     name : str
-        The column of the evidence.
-    kind : {"categorical", "numeric"}
-        Levels against a reference, or a number used as given.
+        The column of the evidence; of an interaction its columns, such as ``scfv:age``.
+    kind : {"categorical", "numeric", "interaction"}
+        Levels against a reference, a number, or the product of other moderators.
     levels : tuple of str
         Levels of a categorical moderator, the reference first.
+    origin, unit : float
+        A number x is coded (x - origin) / unit.
+    words : str
+        The unit as a table says it, such as ``per 10 years``; empty where the number is as given.
+    parts : tuple of Moderator
+        What an interaction multiplies.
     """
 
     name: str
-    kind: Literal["categorical", "numeric"]
+    kind: Literal["categorical", "numeric", "interaction"]
     levels: tuple[str, ...] = ()
+    origin: float = 0.0
+    unit: float = 1.0
+    words: str = ""
+    parts: tuple[Moderator, ...] = ()
 
     @property
     def coefficients(self) -> tuple[str, ...]:
-        """The names of its coefficients: ``scfv[humanized]``, or the name alone."""
+        """The names of its coefficients: ``scfv[humanized]``, ``age``, ``scfv[humanized]:age``."""
+        if self.kind == "interaction":
+            names = product(*(part.coefficients for part in self.parts))
+            return tuple(":".join(each) for each in names)
         if self.kind == "numeric":
             return (self.name,)
         return tuple(f"{self.name}[{level}]" for level in self.levels[1:])
 
-    def code(self, values: list[Any], *, place: str = "") -> Array:
+    @property
+    def step(self) -> str:
+        """What one step of its coefficients is: ``against murine``, ``per 10 years``."""
+        if self.kind == "interaction":
+            return ", ".join(part.step for part in self.parts)
+        if self.kind == "categorical":
+            return f"against {self.levels[0]}"
+        return self.words or "per unit, as given"
+
+    @property
+    def zero(self) -> str:
+        """Where it is coded zero: ``scfv = murine``, ``age = 12``."""
+        return f"{self.name} = {self.levels[0] if self.levels else format(self.origin, 'g')}"
+
+    @property
+    def entry(self) -> list[Any]:
+        """Itself as plain values, its parts by name."""
+        parts = [part.name for part in self.parts]
+        return [self.name, self.kind, [*self.levels], self.origin, self.unit, self.words, parts]
+
+    def code(self, values: Sequence[Any], *, place: str = "") -> Array:
         """Return an array (values, coefficients); an unknown level is refused by name."""
         if self.kind == "numeric":
-            return _numbers(self.name, values, place)[:, None]
+            numbers = _numbers(self.name, values, place)
+            return ((numbers - self.origin) / self.unit)[:, None]
         texts = [level_text(value) for value in values]
         for text in texts:
             if text not in self.levels:
@@ -79,264 +110,86 @@ def level_text(value: Any) -> str:
     return str(value)
 
 
-def _numbers(name: str, values: list[Any], place: str) -> Array:
-    try:
-        return np.asarray([float(value) for value in values])
-    except (TypeError, ValueError):
-        raise InputError(
-            Fault(place or name, f"{values!r} is not a number", f"{name} is numeric")
-        ) from None
-
-
-def read_moderators(spec: ModelSpec, evidence: pd.DataFrame) -> tuple[Moderator, ...]:
-    """Return the spec's moderators as the evidence has them.
-
-    The reference level is the one that the spec names, else the commonest.
-
-    Raises
-    ------
-    InputError
-        For a missing column, a missing value, values of several kinds or of no kind that a
-        regression knows, a single level or value, and a reference or a level of a contrast that
-        the evidence does not have.
-    """
-    faults: list[Fault] = []
-    moderators = []
-    for name in spec.moderators:
-        if name not in evidence.columns:
-            have = [str(column) for column in evidence.columns]
-            faults.append(
-                Fault(
-                    f"moderator '{name}'",
-                    "the evidence has no such column",
-                    ", ".join(have),
-                    nearest(name, have),
-                )
+def _numbers(name: str, values: Sequence[Any], place: str) -> Array:
+    found = np.empty(len(values))
+    for position, value in enumerate(values):
+        try:
+            number = np.nan if isinstance(value, bool | np.bool_) else float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise InputError(
+                Fault(place or name, f"{value!r} is not a number", f"{name} is numeric")
             )
-            continue
-        values = evidence[name].tolist()
-        absent = [at for at, value in enumerate(values) if is_missing(value)]
-        if absent:
-            faults.append(
-                Fault(
-                    f"moderator '{name}'",
-                    f"no value in {row_names(evidence, absent)}",
-                    "a value in each row",
-                    "fill the value in, leave these rows out, or drop the moderator",
-                    unanswerable=True,
-                )
-            )
-        if wrong := list(_kind_faults(name, values, absent, evidence)):
-            faults += wrong
-        elif not absent:
-            moderators.append(_read(name, values, spec, faults))
-    found = tuple(moderator for moderator in moderators if moderator is not None)
-    faults += _contrast_faults(spec, found)
-    if faults:
-        raise InputError(in_file(spec, faults))
+        found[position] = number
     return found
 
 
-def _kind(value: Any) -> str:
-    """Return what a value is to a regression; an empty string where it is nothing to it."""
-    if isinstance(value, bool | np.bool_):
-        return "true or false"
-    if isinstance(value, int | float | Decimal | Fraction | np.integer | np.floating):
-        return "numbers"
-    return "text" if isinstance(value, str) else ""
+def main_effects(moderators: Iterable[Moderator]) -> tuple[Moderator, ...]:
+    """Return the moderators that are columns of the evidence, without their interactions."""
+    return tuple(each for each in moderators if each.kind != "interaction")
 
 
-def _kind_faults(
-    name: str, values: list[Any], absent: list[int], evidence: pd.DataFrame
-) -> Iterator[Fault]:
-    """Yield what keeps the values of a column from being levels or numbers."""
-    place, column = f"moderator '{name}'", f"table['{name}']"
-    present = {at: value for at, value in enumerate(values) if at not in absent}
-    kinds: dict[str, list[int]] = {}
-    for at, value in present.items():
-        kinds.setdefault(_kind(value), []).append(at)
-    if "" in kinds:
-        found = present[kinds[""][0]]
-        hints = {"Timestamp": ".dt.year", "Timedelta": ".dt.days"}
-        hint = hints.get(type(found).__name__, ".astype(float), or .astype(str) for levels")
-        yield Fault(
-            place,
-            f"{type(found).__name__} {found!s} in {row_name(evidence, kinds[''][0])}",
-            "numbers, text, or true and false",
-            column + hint,
-        )
-    elif len(kinds) > 1:
-        yield Fault(
-            place,
-            "; ".join(f"{kind} in {row_names(evidence, at)}" for kind, at in kinds.items()),
-            "one kind of value in a column",
-            f"{column}.astype(float), or .astype(str) for levels",
-        )
-    elif texts := [value for value in present.values() if isinstance(value, str)]:
-        if blanks := [at for at, value in present.items() if value != value.strip()]:
-            yield Fault(
-                place,
-                f"blanks around the level in {row_names(evidence, blanks)}",
-                "levels without blanks around them",
-                f"{column}.str.strip()",
-            )
-        elif all(_reads_as_number(text) for text in texts):
-            yield Fault(
-                place,
-                f"numbers as text, such as {texts[0]!r}",
-                "numbers, or levels in words",
-                f"{column}.astype(float), or levels such as 'line {texts[0]}'",
-            )
+def columns_of(moderators: Iterable[Moderator], x: Array) -> dict[str, list[Array]]:
+    """Return the columns of each main effect in a design (rows, coefficients)."""
+    position, columns = 0, {}
+    for each in moderators:
+        width = len(each.coefficients)
+        if each.kind != "interaction":
+            columns[each.name] = [x[:, at] for at in range(position, position + width)]
+        position += width
+    return columns
 
 
-def _reads_as_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
-
-
-def _read(name: str, values: list[Any], spec: ModelSpec, faults: list[Fault]) -> Moderator | None:
-    place = f"moderator '{name}'"
-    if _kind(values[0]) == "numbers":
-        numbers = np.asarray([float(value) for value in values])
-        if not np.isfinite(numbers).all():
-            faults.append(Fault(place, "a value that is not finite", "finite numbers"))
-        elif np.unique(numbers).size < 2:
-            faults.append(_one_level(place, f"the one value {numbers[0]:g}", "values"))
-        elif (size := np.abs(numbers).max()) > _LARGEST or np.ptp(numbers) < _SPREAD * size:
-            faults.append(
-                Fault(
-                    place,
-                    f"{numbers.min():.10g} to {numbers.max():.10g}",
-                    f"numbers of at most {_LARGEST:,.0f} that differ by a millionth of their size",
-                    "another unit, or the distance from their middle",
-                )
-            )
-        elif name in spec.reference:
-            faults.append(
-                Fault(f"reference.{name}", f"{name} is numeric", "a reference for levels only")
-            )
-        else:
-            return Moderator(name, "numeric")
-        return None
-    texts = [level_text(value) for value in values]
-    counts = Counter(texts)
-    levels = sorted(counts, key=lambda level: (-counts[level], level))
-    reference = level_text(spec.reference.get(name, levels[0]))
-    if reference not in levels:
-        faults.append(_no_level(f"reference.{name}", name, reference, levels))
-    if len(levels) < 2:
-        faults.append(_one_level(place, f"the one level '{levels[0]}'", "levels"))
-        return None
-    if reference not in levels:
-        return None
-    others = sorted(level for level in levels if level != reference)
-    return Moderator(name, "categorical", (reference, *others))
-
-
-def _no_level(place: str, name: str, level: str, levels: Sequence[str]) -> Fault:
-    return Fault(
-        place,
-        f"'{level}' is no level of {name} in the evidence",
-        ", ".join(levels),
-        nearest(level, levels),
-        unanswerable=True,
-    )
-
-
-def _contrast_faults(spec: ModelSpec, moderators: tuple[Moderator, ...]) -> Iterator[Fault]:
-    known = {moderator.name: moderator for moderator in moderators}
-    for number, (name, *levels) in enumerate(spec.contrasts):
-        if name not in known:
-            continue  # no moderator of the spec, or one with faults of its own
-        moderator = known[name]
-        for level in levels:
-            place = f"contrasts[{number}]"
-            if moderator.kind == "categorical":
-                if level_text(level) not in moderator.levels:
-                    yield _no_level(place, name, level_text(level), moderator.levels)
-            elif _kind(level) != "numbers" and not _reads_as_number(level_text(level)):
-                yield Fault(place, f"{level!r} is not a number", f"{name} is numeric")
-
-
-def _one_level(place: str, found: str, what: str) -> Fault:
-    return Fault(
-        place,
-        f"the evidence has {found}",
-        f"two {what} or more: from one, its effect cannot be told",
-        "add studies with another, or drop the moderator",
-        unanswerable=True,
-    )
-
-
-def collinear(moderators: tuple[Moderator, ...], x: Array) -> list[Fault]:
-    """Return a fault for each moderator that follows exactly from those before it.
+def product_columns(
+    moderators: Iterable[Moderator], mains: Mapping[str, Sequence[Any]]
+) -> list[Any]:
+    """Return every column of a design from those of its main effects, interactions multiplied.
 
     Parameters
     ----------
-    moderators : tuple of Moderator
-        In the order of their columns.
-    x : array (rows, coefficients)
-        The design.
+    moderators : iterable of Moderator
+        In the order of the coefficients.
+    mains : mapping of str to sequence
+        The columns of each main effect: arrays, or symbols of a graph.
     """
-    owners = [item.name for item in moderators for _ in item.coefficients]
-    faults: dict[str, Fault] = {}
-    kept: list[int] = []
-    centred = x - x.mean(axis=0)
-    centred = centred / np.where((size := np.linalg.norm(centred, axis=0)) > 0, size, 1.0)
-    for column, owner in enumerate(owners):
-        weights, *_ = np.linalg.lstsq(centred[:, kept], centred[:, column])
-        if np.linalg.norm(centred[:, column] - centred[:, kept] @ weights) > _DISTINCT:
-            kept.append(column)
-            continue
-        same = [
-            owners[other]
-            for other, weight in zip(kept, weights, strict=True)
-            if weight**2 > _DISTINCT
-        ]
-        others = ", ".join(dict.fromkeys(name for name in same if name != owner))
-        faults.setdefault(
-            owner,
-            Fault(
-                f"moderator '{owner}'",
-                f"it follows exactly from {others}, so that their effects cannot be told apart",
-                "moderators that differ in some row",
-                "drop one of them",
-                unanswerable=True,
-            ),
-        )
-    return list(faults.values())
+    columns: list[Any] = []
+    for each in moderators:
+        if each.kind == "interaction":
+            parts = product(*(mains[part.name] for part in each.parts))
+            columns += [prod(factors[1:], start=factors[0]) for factors in parts]
+        else:
+            columns += mains[each.name]
+    return columns
 
 
-def code_rows(
-    moderators: tuple[Moderator, ...], evidence: pd.DataFrame, at: Mapping[str, Any]
-) -> Array:
-    """Return the design (rows, coefficients) of the evidence with the moderators of `at` set.
+def code_at(moderators: Iterable[Moderator], at: Mapping[str, Any]) -> dict[str, list[Array]]:
+    """Return the coded value of each moderator that `at` names, a column of one row each.
 
     Raises
     ------
     InputError
-        For a name in `at` that is no moderator, or a level that the evidence does not have.
+        With a fault for each name that is no moderator, for each level that the evidence does not
+        have, and for what should be a number and is none.
     """
-    names = [moderator.name for moderator in moderators]
-    faults = [
-        Fault(
-            f"at['{name}']",
-            "not a moderator of this model",
-            ", ".join(names) or "none",
-            nearest(name, names),
-        )
-        for name in at
-        if name not in names
-    ]
+    known = {each.name: each for each in main_effects(moderators)}
+    faults: list[Fault] = []
+    coded: dict[str, list[Array]] = {}
+    for name, value in at.items():
+        place = f"at['{name}']"
+        if name not in known:
+            faults.append(
+                Fault(
+                    place,
+                    "not a moderator of this model",
+                    ", ".join(known) or "none: the model has no moderators",
+                    nearest(name, known),
+                )
+            )
+            continue
+        with collected(faults):
+            block = known[name].code([value], place=place)
+            coded[name] = [block[:, column] for column in range(block.shape[1])]
     if faults:
         raise InputError(faults)
-    blocks = []
-    for moderator in moderators:
-        if moderator.name in at:
-            block = moderator.code([at[moderator.name]], place=f"at['{moderator.name}']")
-            blocks.append(np.repeat(block, len(evidence), axis=0))
-        else:
-            blocks.append(moderator.code(evidence[moderator.name].tolist()))
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((len(evidence), 0))
+    return coded

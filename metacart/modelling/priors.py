@@ -146,10 +146,8 @@ def _resolve_beta(
                 faults.append(_no_default("beta", scale_of(design).name, data_of(design)))
             else:
                 prior = parse_prior(defaults["beta"])
-                if moderator.kind == "numeric":
-                    spread = float(np.std(design["x"].to_numpy()[:, position], ddof=1))
-                    prior = prior.scaled(1.0 / spread)
-                priors[key] = prior
+                step = float(design["step"][position])
+                priors[key] = prior if step == 1.0 else prior.scaled(1.0 / step)
             position += 1
 
 

@@ -11,15 +11,26 @@ from pydantic import BeforeValidator, Field
 from metacart.errors import Fault, InputError, collected, nearest, shown
 from metacart.records.base import RootRecord
 from metacart.records.foreign_priors import prior_text
+from metacart.records.moderation import Step, interaction_faults
 from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
 
-__all__ = ["FILTERS", "REPRESENTATIVES", "ModelSpec", "RandomEffects", "Representative"]
+__all__ = [
+    "COMPARISONS",
+    "FILTERS",
+    "REPRESENTATIVES",
+    "ModelSpec",
+    "RandomEffects",
+    "Representative",
+]
 
 RandomEffects = Literal["normal", "student_t", "none"]
 Representative = Literal["primary", "largest", "latest"]
 REPRESENTATIVES: tuple[Representative, ...] = get_args(Representative)
+Comparison = Literal["ratio", "survival", "contrast"]
+# what a comparison of two groups may be reported as, the preferred first
+COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 
 # What `[include]` can filter on, beside a study's own attributes.
 FILTERS: tuple[str, ...] = (
@@ -34,6 +45,7 @@ FILTERS: tuple[str, ...] = (
     "target",
     "costimulation",
     "disease",
+    "age",
     "publication",
     "grading",
 )
@@ -42,6 +54,8 @@ Levels = Annotated[tuple[Scalar, ...], Field(strict=False)]
 # what `thresholds` are numbers of, for the likelihoods and scales that say so
 _RATES = frozenset(("binomial", "beta_binomial", "survival", "logit", "cloglog", "loglog"))
 _RATIOS = frozenset(("hsct", "log"))
+# the shipped likelihoods for which nothing is to be chosen among kinds of comparison
+_ONE_KIND = frozenset(("binomial", "beta_binomial", "normal", "survival", "two_arm"))
 
 
 def _prior(value: object) -> object:
@@ -80,15 +94,23 @@ class ModelSpec(RootRecord):
     Parameters
     ----------
     likelihood : str
-        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"normal"``, ``"survival"``,
-        ``"hsct"``. Whether the name is known is checked where the model is fitted, so that a
-        user's own is welcome.
+        A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"beta_binomial"``, ``"normal"``,
+        ``"survival"``, ``"two_arm"``, ``"hsct"``. Whether the name is known is checked where the
+        model is fitted, so that a user's own is welcome.
     scale : {"identity", "log", "logit", "cloglog", "loglog"}, optional
         The model scale; each likelihood has its default and allows some.
     moderators : sequence of str
-        Columns of the evidence that enter the regression.
-    reference : dict of str to level
-        The reference level of categorical moderators; the commonest level by default.
+        Columns of the evidence that enter the regression, and their interactions as
+        ``"scfv:age"``.
+    reference : dict of str to level or number
+        Where mu stands: the reference level of a categorical moderator, the commonest by default;
+        the value of a numeric one that counts as zero, 0 by default.
+    unit : dict of str to number or str
+        The step of a numeric moderator that its coefficient is for: 10, or in words
+        ``"10 years"``; 1 by default.
+    missing : {"refuse", "impute"}
+        What happens where a moderator has no value: the fit is refused, or a numeric one is
+        imputed within the model, where only NUTS can draw.
     recode : dict of str to dict
         Levels of a column collapsed for this question: ``{"scfv": {"humanized": ["human"]}}``.
     group : {"study", "cohort"}
@@ -114,6 +136,9 @@ class ModelSpec(RootRecord):
         Which report stands for papers on the same patients, among those that answer the question:
         the one marked ``primary_report``, else one that others name for their patients, else that
         with most patients, else the latest.
+    kinds : sequence of {"ratio", "survival", "contrast"}
+        For the likelihood ``"hsct"``: which kinds of comparison enter, the preferred first; by
+        default all three in this order. One finding a study enters.
     reported_by : {"include", "exclude"}
         Whether numbers only seen quoted in another paper enter.
     better : {"higher", "lower"}, optional
@@ -152,12 +177,15 @@ class ModelSpec(RootRecord):
     include: dict[str, Levels] = {}
     admit: Words = ()
     representative: Representative = "primary"
+    kinds: Annotated[tuple[Comparison, ...], Field(strict=False)] = ()
     reported_by: Literal["include", "exclude"] = "include"
     recode: dict[str, dict[str, Levels]] = {}
     likelihood: Annotated[Id, Field(examples=["binomial"])]
     scale: Literal["identity", "log", "logit", "cloglog", "loglog"] | None = None
     moderators: Words = ()
     reference: dict[str, Scalar] = {}
+    unit: dict[str, Step] = {}
+    missing: Literal["refuse", "impute"] = "refuse"
     group: Literal["study", "cohort"] = "study"
     random_effects: RandomEffects = "normal"
     nu: Annotated[float, Field(ge=1)] = 4.0
@@ -191,28 +219,40 @@ class ModelSpec(RootRecord):
 
     def contradictions(self) -> list[Fault]:
         """What is named must be a moderator, stand once, and be possible on its scale."""
-        moderators = ", ".join(self.moderators) or "none: the model has no moderators"
+        columns = self.moderator_columns
+        moderators = ", ".join(columns) or "none: the model has no moderators"
         named = {f"contrasts[{n}]": contrast[0] for n, contrast in enumerate(self.contrasts)}
         named |= {f"reference.{name}": name for name in self.reference}
+        named |= {f"unit.{name}": name for name in self.unit}
         faults = [
             Fault(
                 place,
                 f"'{name}' is not a moderator",
                 moderators,
-                nearest(name, self.moderators) or f'add it: moderators = ["{name}"]',
+                nearest(name, columns) or f'add it: moderators = ["{name}"]',
             )
             for place, name in named.items()
-            if name not in self.moderators
+            if name not in columns
         ]
         faults += [
             Fault(f"contrasts[{n}]", f"{shown(level)} against itself", "two different levels")
             for n, (_, level, reference) in enumerate(self.contrasts)
             if level == reference
         ]
-        for name in ("population", "timepoint", "moderators", "admit", "notes"):
+        if self.kinds and self.likelihood in _ONE_KIND:
+            faults.append(
+                Fault(
+                    "kinds",
+                    f"{', '.join(self.kinds)}, but {self.likelihood} takes one kind of value",
+                    'no such key, or likelihood = "hsct"',
+                    "leave it out",
+                )
+            )
+        for name in ("population", "timepoint", "moderators", "admit", "notes", "kinds"):
             values = getattr(self, name)
             twice = dict.fromkeys(value for value in values if values.count(value) > 1)
             faults += [Fault(name, f"{shown(each)} stands twice", "each once") for each in twice]
+        faults += interaction_faults(self.moderators)
         for number, threshold in enumerate(self.thresholds):
             faults += self._impossible(threshold, f"thresholds[{number}]")
         return faults
@@ -229,6 +269,11 @@ class ModelSpec(RootRecord):
             allowed = "a ratio above 0; 1 means no difference"
             return [Fault(place, f"{threshold:g}", allowed, "write the ratio, not its logarithm")]
         return []
+
+    @property
+    def moderator_columns(self) -> tuple[str, ...]:
+        """The moderators that are columns of the evidence, without their interactions."""
+        return tuple(name for name in self.moderators if ":" not in name)
 
     @cached_property
     def path(self) -> Path | None:

@@ -150,7 +150,7 @@ class _Asked:
     def levels(self, spec: ModelSpec) -> dict[str, str]:
         """Return the levels that the question compares, as recorded."""
         given = (self.study, self.arm, self.finding, spec)
-        return {name: recorded_level(name, *given) for name in spec.moderators}
+        return {name: recorded_level(name, *given) for name in spec.moderator_columns}
 
     def counted(self, name: str, spec: ModelSpec) -> str:
         """Return a level as the question counts it."""
@@ -201,7 +201,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
             Column("Patients, time"),
             Column("Reported", "number"),
             Column("Rate, % (exact 95 %)", "number"),
-            *(Column(capital(column_words(name))) for name in spec.moderators),
+            *(Column(capital(column_words(name))) for name in spec.moderator_columns),
             Column(capital(column_words("prior_scfv"))),
             Column("Why it answers nothing here, and place in the paper", "prose"),
         ],
@@ -211,7 +211,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
 
 def _why(each: _Asked, asked: list[_Asked], spec: ModelSpec) -> str:
     """Say why a finding cannot be compared with the others."""
-    inferred = each.arm.scfv_certainty == "inferred" and "scfv" in spec.moderators
+    inferred = each.arm.scfv_certainty == "inferred" and "scfv" in spec.moderator_columns
     basis = f" scFv origin inferred: {each.arm.scfv_evidence}." if inferred else ""
     if not each.row["used"]:
         reason, detail = reader_rule(str(each.row["rule"]), each.study, each.arm)

@@ -52,7 +52,7 @@ def evidence_table(
                 *_value_cells(finding, row, limits),
                 *(
                     recorded_level(name, study, study.arm(finding.arm), finding, question.spec)
-                    for name in question.spec.moderators
+                    for name in question.spec.moderator_columns
                 ),
                 _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
             )
@@ -70,7 +70,7 @@ def evidence_table(
         Column("Arm", "text"),
         Column("Patients, time"),
         *values,
-        *(Column(capital(column_words(name))) for name in question.spec.moderators),
+        *(Column(capital(column_words(name))) for name in question.spec.moderator_columns),
         Column("Place in the paper", "text"),
     ]
     return table_of(f"Evidence used: {count_of(len(records), 'finding')}", columns, body)

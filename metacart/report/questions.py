@@ -167,7 +167,7 @@ def _ask(spec: ModelSpec, studies: Studies) -> Question:
 def _reasons(spec: ModelSpec, evidence: pd.DataFrame, faults: Iterable[Fault]) -> tuple[str, ...]:
     """Say in plain sentences why the evidence cannot answer."""
     reasons = [
-        reason for name in spec.moderators for reason in _about_moderator(spec, evidence, name)
+        reason for name in spec.moderator_columns for reason in _about_moderator(spec, evidence, name)
     ]
     return tuple(reasons) or tuple(f"{capital(fault.place)}: {fault.found}." for fault in faults)
 

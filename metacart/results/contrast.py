@@ -76,9 +76,13 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
     _check(fit, moderator, level, reference)
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     sign = -1.0 if better_of(spec, scale) == "lower" else 1.0
-    rows_of = [rows_at(fit, {moderator: value}) for value in (level, reference)]
-    posterior = _measures(draws_of(fit), *rows_of)
-    prior = _measures(draws_of(fit, group="prior"), *rows_of)
+    posterior, prior = (
+        _measures(
+            draws_of(fit, group=group),
+            *(rows_at(fit, {moderator: value}, group=group) for value in (level, reference)),
+        )
+        for group in ("posterior", "prior")
+    )
     table = []
     for (estimand, measure), draws in posterior.items():
         logged = np.log(draws) if "ratio" in measure else draws

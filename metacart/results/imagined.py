@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.estimands import Draws
+from metacart.inference.estimands import Draws, design_rows
 from metacart.modelling.design import bind, data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
-from metacart.modelling.moderators import Moderator, code_rows, level_text
+from metacart.modelling.moderators import Moderator, level_text, main_effects
 from metacart.modelling.priors import beta_text, resolve_priors, spec_priors
 from metacart.modelling.table import as_table
 from metacart.records.priors import Prior, parse_prior
@@ -23,7 +24,7 @@ from metacart.scales import SCALES, Scale
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Imagined", "effects_of", "imagine"]
+__all__ = ["Imagined", "effects_of", "imagine", "in_view"]
 
 Array = NDArray[np.float64]
 NUMBER = 40_000
@@ -73,13 +74,21 @@ class Imagined:
     at: str
     differences: dict[str, Array]
 
-    def estimands(self, view: str) -> dict[str, Array]:
-        """Return draws of each named estimand on the natural scale."""
-        draws = self.views[view]
-        found = {"median study": draws.median_study(self.rows)}
-        if draws.has_average:
-            found["population average"] = draws.population_average(self.rows)
-        return found | {"next study": draws.next_study(self.rows)}
+    @cached_property
+    def estimands(self) -> dict[tuple[str, str], Array]:
+        """Draws on the natural scale, of each named estimand in each view."""
+        found: dict[tuple[str, str], Array] = {}
+        for view, draws in self.views.items():
+            found["median study", view] = draws.median_study(self.rows)
+            if draws.has_average:
+                found["population average", view] = draws.population_average(self.rows)
+            found["next study", view] = draws.next_study(self.rows)
+        return found
+
+
+def in_view(words: str, view: str) -> str:
+    """Return the words of a row of a view: ``median study (naive)``."""
+    return f"{words} ({view})" if view else words
 
 
 def imagine(
@@ -96,6 +105,8 @@ def imagine(
     of its own (a Latin hypercube): margins are exact, and what depends on several parameters has
     the error of independent draws at most.
     """
+    import xarray as xr
+
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     if evidence is None:
         return _from_spec(spec, likelihood)
@@ -113,7 +124,7 @@ def imagine(
     views = _views(draws, likelihood, own, columns, known=any(known))
     differences: dict[str, Array] = {}
     for words, name, pair in _pairs(spec, moderators):
-        level, reference = (code_rows(moderators, table, {name: value}) for value in pair)
+        level, reference = (design_rows(design, xr.Dataset(), {name: value}) for value in pair)
         gap = draws.linear(level).mean(axis=-1) - draws.linear(reference).mean(axis=-1)
         differences[words] = gap
     at = "averaged over the evidence" if moderators else ""
@@ -215,13 +226,13 @@ def _pairs(
 ) -> list[tuple[str, str, tuple[Any, Any]]]:
     """Return the words, the moderator and the two levels of each contrast."""
     found = []
-    for item in moderators:
+    for item in main_effects(moderators):
         pairs = [(level, other) for name, level, other in spec.contrasts if name == item.name]
         if not pairs and item.levels:
             pairs = [(level, item.levels[0]) for level in item.levels[1:]]
         words = [f"{item.name}: {level_text(a)} against {level_text(b)}" for a, b in pairs]
         if not pairs:
-            pairs, words = [(1.0, 0.0)], [f"{item.name}: per unit"]
+            pairs, words = [(item.origin + item.unit, item.origin)], [f"{item.name}: {item.step}"]
         found += [(text, item.name, pair) for text, pair in zip(words, pairs, strict=True)]
     return found
 

@@ -47,8 +47,8 @@ def estimand_draws(
 
     `kept` says over which rows of the evidence they are averaged; over all by default.
     """
-    draws, rows = draws_of(fit, group=group), rows_at(fit, at or {})
-    rows = rows if kept is None else rows[kept]
+    draws, rows = draws_of(fit, group=group), rows_at(fit, at or {}, group=group)
+    rows = rows if kept is None else rows[..., kept, :]
     estimands = {"median study": draws.median_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)
