@@ -51,6 +51,7 @@ def groups_of_fit(
     sampled: xr.Dataset,
     *,
     seed: int,
+    by_study: Array | None = None,
 ) -> dict[str, xr.Dataset]:
     """Return the groups of a fit from the draws of its parameters.
 
@@ -63,6 +64,8 @@ def groups_of_fit(
         own free parameters, with dims ``chain`` and ``draw``.
     seed : int
         Fixes every random number drawn here.
+    by_study : array (chain, draw, studies), optional
+        The log likelihood of each study with its effect integrated out, where it is known.
 
     Returns
     -------
@@ -89,7 +92,10 @@ def groups_of_fit(
     groups["posterior"], groups["prior"] = posterior, prior
     groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
-    groups["log_likelihood"] = log_likelihood_of(spec, design, likelihood, posterior)
+    known = None if applied else by_study
+    groups["log_likelihood"] = log_likelihood_of(
+        spec, design, likelihood, posterior, by_study=known
+    )
     groups["log_prior"] = _log_prior(design, priors, sampled)
     groups["observed_data"] = xr.Dataset(
         {"y": ("finding", design[likelihood.observed].to_numpy())},
@@ -226,31 +232,40 @@ def replicate(
 
 
 def log_likelihood_of(
-    spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood, sample: xr.Dataset
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    sample: xr.Dataset,
+    *,
+    by_study: Array | None = None,
 ) -> xr.Dataset:
-    """Return the log likelihood ``y`` of findings given theta, and ``study`` without effects."""
+    """Return the log likelihood ``y`` of findings given theta, and ``study`` without effects.
+
+    The latter may be known already, `by_study` (chain, draw, studies).
+    """
     import xarray as xr
 
     data, own = data_of(design), _own_arrays(likelihood, sample)
     shift = likelihood.shift(data, own)
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
-    draws, linear = _linear(sample, spec, design)
-    chains, number, findings = linear.shape
-    by_study = study_log_likelihood(
-        likelihood,
-        data,
-        design["group"].to_numpy(),
-        (linear + shift).reshape(-1, findings),
-        draws.tau.reshape(-1),
-        effects=spec.random_effects,
-        nu=spec.nu,
-        parameters={name: values.reshape(-1, 1) for name, values in own.items()},
-    )
+    if by_study is None:
+        draws, linear = _linear(sample, spec, design)
+        chains, number, findings = linear.shape
+        by_study = study_log_likelihood(
+            likelihood,
+            data,
+            design["group"].to_numpy(),
+            (linear + shift).reshape(-1, findings),
+            draws.tau.reshape(-1),
+            effects=spec.random_effects,
+            nu=spec.nu,
+            parameters={name: values.reshape(-1, 1) for name, values in own.items()},
+        ).reshape(chains, number, -1)
     return xr.Dataset(
         {
             "y": (("chain", "draw", "finding"), likelihood.logp(theta + shift, data, own)),
             # a variable cannot bear the name of its own dimension
-            "study": (("chain", "draw", "studies"), by_study.reshape(chains, number, -1)),
+            "study": (("chain", "draw", "studies"), by_study),
         },
         coords={name: sample[name] for name in ("chain", "draw", "finding")}
         | {"studies": design["study"].to_numpy()},

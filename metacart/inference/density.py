@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,18 +40,18 @@ class Marginal:
     likelihood: Likelihood
     priors: dict[str, Prior]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of the coordinates but tau: mu, beta:NAME, the likelihood's own."""
         beta = [f"beta:{name}" for name in self.design["coefficient"].to_numpy().tolist()]
         return ["mu", *beta, *free_parameters(self.design, self.likelihood)]
 
-    @property
+    @cached_property
     def coordinates(self) -> list[Coordinate]:
         """The coordinate of each name."""
         return [Coordinate(self.priors[name]) for name in self.names]
 
-    @property
+    @cached_property
     def tau(self) -> Coordinate | None:
         """The coordinate of tau; none without study effects."""
         return Coordinate(self.priors["tau"]) if "tau" in self.priors else None
@@ -83,9 +84,9 @@ class Marginal:
         }
 
     def log_likelihood(self, points: Array, t: Array) -> Array:
-        """Return the log likelihood of all studies; shape (draws)."""
-        observed = self._observed(self.parameters(points, t))
-        return np.asarray(study_log_likelihood(**observed).sum(axis=1))
+        """Return the log likelihood of each study; shape (draws, studies)."""
+        with np.errstate(over="ignore"):
+            return study_log_likelihood(**self._observed(self.parameters(points, t)))
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
@@ -94,8 +95,12 @@ class Marginal:
 
     def log_density(self, points: Array, t: Array) -> Array:
         """Return the log of likelihood times prior in the coordinates; shape (draws)."""
+        return self.with_prior(self.log_likelihood(points, t), points, t)
+
+    def with_prior(self, log_likelihood: Array, points: Array, t: Array) -> Array:
+        """Return the same where the log likelihood of each study is known there."""
         with np.errstate(over="ignore"):
-            density = self.log_likelihood(points, t) + self.log_prior(points, t)
+            density = log_likelihood.sum(axis=1) + self.log_prior(points, t)
         return np.where(np.isnan(density), -np.inf, density)
 
     def draw_theta(self, named: dict[str, Array], rng: np.random.Generator) -> Array:

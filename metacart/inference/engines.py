@@ -41,7 +41,8 @@ class Drawn:
     failure : str
         Why they must not be used; empty where they passed the gate.
     exact : Exact or None
-        Pareto k, effective sample size and log marginal likelihood of the exact engine.
+        Pareto k, effective sample size, log marginal likelihood and the log likelihood of each
+        study, of the exact engine.
     """
 
     posterior: xr.Dataset
@@ -147,7 +148,8 @@ class Engines:
                 seed=self.seed,
             )
             reported = with_estimands(run.posterior, spec=spec, design=design, seed=self.seed)
-            verdict = convergence(reported, divergences=0)
+            worth = min(run.importance_ess, run.draws * self.chains)
+            verdict = convergence(reported, independent=worth)
             failure = verdict.failure
             if not run.pareto_k <= PARETO_K:
                 failure = f"Pareto k of the importance weights is {run.pareto_k:.2f}"

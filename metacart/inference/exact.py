@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ __all__ = ["PARETO_K", "Exact", "draw_exact"]
 Array = NDArray[np.float64]
 
 PARETO_K = 0.7  # above it importance weights cannot be trusted (Vehtari and others 2024)
-_PROPOSALS = (2, 8, 32)  # proposals a draw that is kept: more where weights are uneven
+_PROPOSALS, _MOST = 1.25, 32.0  # proposals a draw that is kept: more where weights are uneven
 
 
 class Exact(NamedTuple):
@@ -39,10 +40,13 @@ class Exact(NamedTuple):
         With all constants.
     statistics : Dataset
         ``log_weight`` (chain, draw): of the proposal behind each draw, before resampling.
+    log_likelihood : array (chain, draw, studies)
+        Of each study, its effect integrated out.
     """
 
     posterior: xr.Dataset
     statistics: xr.Dataset
+    log_likelihood: Array
     pareto_k: float
     importance_ess: float
     log_marginal_likelihood: float
@@ -94,18 +98,20 @@ def draw_exact(
     rng = np.random.default_rng([seed, 3])
     target = Marginal(spec, design, likelihood, priors)
     proposal = propose(target, rng)
-    number = draws * chains
-    for times in _PROPOSALS:
-        points, t, log_proposal = proposal.draw(times * number, rng)
-        log_weight = target.log_density(points, t) - log_proposal
+    number, times = draws * chains, _PROPOSALS
+    while True:
+        points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
+        log_likelihood = target.log_likelihood(points, t)
+        log_weight = target.with_prior(log_likelihood, points, t) - log_proposal
         top = float(log_weight.max())
         # it takes log likelihoods, whose negatives are the log weights of leaving one out
         smooth, k = arviz_stats.base.array_stats.psislw(top - log_weight)
         smooth = np.exp(smooth - smooth.max())
         smooth = smooth / smooth.sum()
         ess = float(1.0 / np.sum(smooth**2))
-        if ess > number:
+        if ess > number or times == _MOST:
             break
+        times = min(1.25 * times * number / ess, _MOST)
     kept = rng.permutation(_resample(smooth, number, rng))
     named = target.parameters(points[kept], t[kept])
     values = named | {"theta": target.draw_theta(named, rng)}
@@ -120,6 +126,7 @@ def draw_exact(
     return Exact(
         xr.Dataset({n: labelled(n, array) for n, array in values.items()}, coords=coords | labels),
         xr.Dataset({"log_weight": labelled("log_weight", log_weight[kept])}, coords=coords),
+        log_likelihood[kept].reshape(chains, draws, -1),
         pareto_k=float(k),
         importance_ess=ess,
         log_marginal_likelihood=top + float(np.log(np.mean(np.exp(log_weight - top)))),

@@ -146,7 +146,15 @@ def fit(
         likelihoods=likelihoods,
     )
     drawn = draw(design)
-    groups = groups_of_fit(spec, design, likelihood, priors, drawn.posterior, seed=seed)
+    groups = groups_of_fit(
+        spec,
+        design,
+        likelihood,
+        priors,
+        drawn.posterior,
+        seed=seed,
+        by_study=None if drawn.exact is None else drawn.exact.log_likelihood,
+    )
     attempts, failure = drawn.attempts, drawn.failure
     if "biased" in design and "naive" not in groups and "bias" in priors:
         # studies that handle time inform b; beside the joint fit stands the one that ignores it

@@ -14,7 +14,7 @@ __all__ = ["Mixture", "NoProposalError", "propose"]
 
 Array = NDArray[np.float64]
 
-_PILOT = 100  # draws a node that correct the grid over tau
+_PILOT = 50  # draws a node that correct the grid over tau
 _FREEDOM = 5.0  # degrees of freedom of the proposal
 _SEARCH, _GRID, _CELLS = 25, 61, 2000  # nodes to find tau's range, nodes and cells of the grid
 _DEPTH = 20.0  # how far below its highest point the grid follows the posterior, in nats
@@ -78,7 +78,7 @@ class _Component:
     def log_density(self, points: Array, t: Array) -> Array:
         """Return the log density of points (draws, names) and coordinates of tau (draws)."""
         mode, spread = self._given(t)
-        standard = np.linalg.solve(spread, (points - mode)[..., None])[..., 0]
+        standard = _standardized(spread, points - mode)
         density = _log_t(standard) - np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
         if len(self.nodes) == 1:
             return np.asarray(density)
@@ -256,6 +256,15 @@ def _shifted(start: tuple[Array, Array], shift: float) -> tuple[Array, Array]:
 def _standard_t(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     standard = rng.standard_normal(shape)
     return np.asarray(standard * np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=(shape[0], 1))))
+
+
+def _standardized(spread: Array, distance: Array) -> Array:
+    """Distances in units of lower triangular spreads, by forward substitution."""
+    result = np.empty_like(distance)
+    for row in range(distance.shape[1]):
+        known = (spread[:, row, :row] * result[:, :row]).sum(axis=1)
+        result[:, row] = (distance[:, row] - known) / spread[:, row, row]
+    return result
 
 
 def _between(nodes: Array, values: Array, t: Array) -> Array:
