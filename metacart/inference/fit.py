@@ -36,7 +36,7 @@ def fit(
     evidence: pd.DataFrame | None = None,
     *,
     studies: StudySource | None = None,
-    method: str = "nuts",
+    method: str = "auto",
     draws: int = 4000,
     tune: int = 1000,
     chains: int = 4,
@@ -61,10 +61,10 @@ def fit(
     studies : Studies or path or sequence of paths, optional
         The result of ``load_studies``, or folders and files of studies; the bundled ones by
         default. Not together with `evidence`.
-    method : {"nuts", "exact", "auto"}
-        NUTS through PyMC and nutpie; where its draws fail the gate twice, the exact engine takes
-        over. ``"exact"``: the study effects by quadrature, the rest by importance sampling.
-        ``"auto"``: exact first, NUTS where its weights cannot be trusted.
+    method : {"auto", "exact", "nuts"}
+        ``"exact"``: the study effects by quadrature, the rest by importance sampling; no Markov
+        chain. ``"auto"``: exact first, NUTS through PyMC and nutpie where its weights cannot be
+        trusted. ``"nuts"``: NUTS; where its draws fail the gate twice, the exact engine takes over.
     draws, tune : int
         Draws kept and tuning steps, a chain.
     chains : int
