@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from metacart.plots.forest import plot_forest
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
+    from metacart.plots.prior_preview import plot_prior_preview
     from metacart.plots.risk_of_bias import plot_risk_of_bias
     from metacart.plots.simulated_time import plot_immortal_time
     from metacart.records.priors import parse_prior
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.named_priors import named_priors
     from metacart.results.prior_preview import preview_priors
+    from metacart.results.predict import predict
     from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
@@ -105,7 +107,9 @@ __all__ = [
     "plot_immortal_time",
     "plot_ppc",
     "plot_prior_posterior",
+    "plot_prior_preview",
     "plot_risk_of_bias",
+    "predict",
     "predictive",
     "predictive_checks",
     "preview_priors",
@@ -149,6 +153,7 @@ _HOMES = {
     "plots.forest": ("plot_forest",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
+    "plots.prior_preview": ("plot_prior_preview",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
     "plots.simulated_time": ("plot_immortal_time",),
     "records.priors": ("parse_prior",),
@@ -162,6 +167,7 @@ _HOMES = {
     "results.leave_one_out": ("leave_one_out",),
     "results.named_priors": ("named_priors",),
     "results.prior_preview": ("preview_priors",),
+    "results.predict": ("predict",),
     "results.published": ("compare_published",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.simulated_time": ("simulate_immortal_time",),

@@ -44,6 +44,7 @@ BY_POSITION = {
     "flow": ("studies", "spec"),
     "load_studies": ("folders",),
     "plot_flow": ("studies", "spec"),
+    "plot_prior_preview": ("spec", "evidence"),
     "preview_priors": ("spec", "evidence"),
     "save_fit": ("fit", "path"),
     "tabulate": ("studies", "spec"),

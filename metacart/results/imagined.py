@@ -17,6 +17,7 @@ from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.moderators import Moderator, level_text, main_effects
 from metacart.modelling.priors import beta_text, resolve_priors, spec_priors
 from metacart.modelling.table import as_table
+from metacart.records.moderation import unit_parts
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.scales import SCALES, Scale
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Imagined", "effects_of", "imagine", "in_view"]
 
 Array = NDArray[np.float64]
-NUMBER = 40_000
+NUMBER = 40_001  # odd, so that the median of a prior is a draw
 _SEED = 20_150_606
 
 
@@ -132,21 +133,24 @@ def imagine(
 
 
 def _from_spec(spec: ModelSpec, likelihood: Likelihood) -> Imagined:
-    scale = SCALES[spec.scale or likelihood.scales[0]]
-    priors = spec_priors(spec, likelihood, scale=scale.name)
+    stated = spec.scale or likelihood.scales[0]
+    # counts of two groups live on the scale of their rates, and their effect is a log ratio
+    grouped = likelihood.contrast and SCALES[stated].is_rate
+    scale = SCALES["log" if grouped else stated]
+    priors = spec_priors(spec, likelihood, scale=stated)
     columns = _Columns()
     draws = _draws(spec, scale, priors, columns, None)
     own = {name: priors[name] for name in likelihood.parameters}
     views = _views(draws, likelihood, own, columns, known=False)
     differences: dict[str, Array] = {}
-    for name in spec.moderators:
-        stated = beta_text(spec, name)
-        text = stated or likelihood.priors.get(scale.name, {}).get("beta")
+    for name in spec.moderator_columns:
+        own_text = beta_text(spec, name)
+        text = own_text or likelihood.priors.get(stated, {}).get("beta")
         if text is None:
             continue
         prior = parse_prior(text)
         priors[f"beta:{name}"] = prior
-        differences |= _differences(spec, name, prior, columns, scaled=stated is None)
+        differences |= _differences(spec, name, prior, columns, scaled=own_text is None)
     at = "moderators at their reference or 0" if spec.moderators else ""
     return Imagined(spec, scale, priors, views, np.zeros((1, 0)), at, differences)
 
@@ -242,22 +246,25 @@ def _differences(
 ) -> dict[str, Array]:
     """Return the contrasts of a moderator of which only the spec is known."""
     first = columns.of(prior)
-    stated = [pair for moderator, *pair in spec.contrasts if moderator == name]
-    if not stated:
-        unit = "SD of a number" if scaled else "unit"
-        levels = "a level against its reference"
-        kind = levels if name in spec.reference else f"{levels}, or per {unit}"
-        return {f"{name}: {kind}": first}
+    size, words = unit_parts(spec.unit.get(name, 1.0))
+    per = "per SD of the number" if scaled else words if name in spec.unit else "per unit"
+    pairs = [pair for moderator, *pair in spec.contrasts if moderator == name]
+    if not pairs:
+        either = [] if name in spec.unit else ["a level against its reference"]
+        levels = isinstance(spec.reference.get(name), str | bool)
+        return {f"{name}: {', or '.join([*either, *([] if levels else [per])])}": first}
     found = {}
-    for level, other in stated:
-        words = f"{name}: {level_text(level)} against {level_text(other)}"
+    for level, other in pairs:
+        text = f"{name}: {level_text(level)} against {level_text(other)}"
         numbers = all(type(value) in (int, float) for value in (level, other))
         reference = spec.reference.get(name, other)
         if numbers and not scaled:
-            found[words] = (float(level) - float(other)) * first
+            found[text] = (float(level) - float(other)) / size * first
+        elif numbers:
+            found[f"{name}: {per}"] = first
         elif reference == level:
-            found[words] = -first
+            found[text] = -first
         else:
             # two levels apart from the reference have coefficients of their own
-            found[words] = first if reference == other else first - columns.of(prior)
+            found[text] = first if reference == other else first - columns.of(prior)
     return found

@@ -60,9 +60,9 @@ def named_priors(
     >>> import metacart as mc
     >>> spec = mc.ModelSpec(likelihood="binomial")
     >>> mc.named_priors(spec)[["text", "parameter", "prior"]]
-                  text parameter          prior
-    0    HalfNormal(1)       tau  HalfNormal(1)
-    1    HalfCauchy(1)       tau  HalfCauchy(1)
+                    text parameter          prior
+    0      HalfNormal(1)       tau  HalfNormal(1)
+    1      HalfCauchy(1)       tau  HalfCauchy(1)
     2  UnitInformation()        mu   Normal(0, 2)
     """
     import pandas as pd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from metacart.evidence.library import spec_of
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.spec import ModelSpec
 from metacart.results.direction import better_of
-from metacart.results.imagined import Imagined, effects_of, imagine
+from metacart.results.imagined import Imagined, effects_of, imagine, in_view
 from metacart.scales import SCALES
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def preview_priors(
     the conditional one, exp(beta), of two arms in one study. From the spec alone moderators stand
     at their reference or 0, and no study of a transplant question handles immortal time.
 
-    Each prior enters by 40,000 even quantiles in a fixed random order: the same every time, what
+    Each prior enters by some 40,000 even quantiles in a fixed random order: the same every time, what
     depends on one parameter exact, the rest with a Monte Carlo error of at most 0.0025 for a
     probability.
 
@@ -112,15 +113,13 @@ def beyond(imagined: Imagined) -> list[tuple[str, float]]:
 
 
 def _estimands(imagined: Imagined) -> Iterator[dict[str, Any]]:
-    for view in imagined.views:
-        suffix = f" ({view})" if view else ""
-        for name, draws in imagined.estimands(view).items():
-            common = {"at": imagined.at, "follows_from": _behind(imagined, name, view)}
-            yield {"estimand": name + suffix, **common, **_described(draws)}
-            for side, value in beyond(imagined):
-                share = float(np.mean(draws < value if side == "<" else draws > value))
-                words = f"P({name} {side} {value:g}){suffix}"
-                yield {"estimand": words, **common, "median": share}
+    for (name, view), draws in imagined.estimands.items():
+        common = {"at": imagined.at, "follows_from": _behind(imagined, name, view)}
+        yield {"estimand": in_view(name, view), **common, **_described(draws)}
+        for side, value in beyond(imagined):
+            share = float(np.mean(draws < value if side == "<" else draws > value))
+            words = in_view(f"P({name} {side} {value:g})", view)
+            yield {"estimand": words, **common, "median": share}
 
 
 def _behind(imagined: Imagined, estimand: str, view: str) -> str:
@@ -170,7 +169,7 @@ def _contrasts(imagined: Imagined) -> Iterator[dict[str, Any]]:
     sign = -1.0 if scale.name == "loglog" else 1.0
     for words, draws in imagined.differences.items():
         item = words.partition(":")[0]
-        own = [key for key in imagined.priors if key.partition("[")[0] == f"beta:{item}"]
+        own = [key for key in imagined.priors if item in _columns_of(key)]
         turned = SCALES["log"].inverse(sign * draws) if scale.name in _NAMES else draws
         yield {
             "estimand": f"{name}, {words}",
@@ -178,6 +177,12 @@ def _contrasts(imagined: Imagined) -> Iterator[dict[str, Any]]:
             "follows_from": _stated(imagined, own),
             **_described(turned),
         }
+
+
+def _columns_of(coefficient: str) -> list[str]:
+    """Return the columns of a coefficient: ``beta:scfv[humanized]:age`` has scfv and age."""
+    kind, _, name = coefficient.partition(":")
+    return re.sub(r"\[.*?\]", "", name).split(":") if kind == "beta" else []
 
 
 def _own(imagined: Imagined) -> Iterator[dict[str, Any]]:
