@@ -279,3 +279,11 @@ def test_the_table_of_names_holds_what_holds_for_a_question():
 def test_the_table_refuses_an_unknown_likelihood():
     with pytest.raises(InputError, match="did you mean 'binomial'"):
         mc.named_priors(mc.ModelSpec(likelihood="binomal"))
+
+
+def test_the_page_says_whence_a_named_prior_is(with_turner):
+    from metacart.report.model_words import prior_table
+
+    sources = {str(row.cells[0]): str(row.cells[-1]) for row in prior_table(with_turner).rows}
+    assert sources["τ"] == "Turner 2015, Table IV (doi 10.1002/sim.6381)"
+    assert sources["μ"].endswith("BayesTools (doi 10.48550/arXiv.2306.11468)")

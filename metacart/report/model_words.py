@@ -11,13 +11,17 @@ from markupsafe import Markup
 from metacart.inference.estimands import draws_of
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.imputation import gap_names
 from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.moderators import Moderator, main_effects
+from metacart.records.named_priors import find_named
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import (
     capital,
     column_words,
+    count_of,
     decimals,
     exposed_words,
     interval,
@@ -57,18 +61,41 @@ def sentences(fit: xr.DataTree) -> list[str]:
             f"The true values of {_group(spec)} differ. On the {scale.linear} scale they scatter "
             f"around a common mean μ with {shape}."
         )
-    moderators = moderators_of(design_of(fit))
-    if moderators:
-        shifts = join(
-            f"{column_words(item.name)} (against {level_word(item.levels[0])})"
-            if item.levels
-            else f"{column_words(item.name)} (a number, used as given)"
-            for item in moderators
-        )
-        words.append(f"The mean may differ by {shifts}.")
+    words += _moderator_words(fit)
     if "bias" in fit["posterior"]:
         words.append(_bias_words(fit))
     return [capital(sentence) for sentence in words]
+
+
+def _moderator_words(fit: xr.DataTree) -> list[str]:
+    """Say by what the mean may differ, and what was imputed."""
+    moderators = moderators_of(design_of(fit))
+    mains = main_effects(moderators)
+    if not mains:
+        return []
+    shifts = [
+        f"{column_words(item.name)} (against {level_word(item.levels[0])})"
+        if item.levels
+        else f"{column_words(item.name)} (a number, {_number_words(item)})"
+        for item in mains
+    ]
+    words = [f"The mean may differ by {join(shifts)}."]
+    for item in moderators:
+        if item.kind == "interaction":
+            first, *others = (column_words(part.name) for part in item.parts)
+            words.append(f"The difference by {first} may itself differ by {join(others)}.")
+    if gaps := gap_names(design_of(fit)):
+        names = dict.fromkeys(column_words(name.partition(": ")[0]) for name in gaps)
+        words.append(
+            f"Where a paper does not state {join(names, 'or')}, the value is imputed within the "
+            f"model, as a normal one around those that are stated: {count_of(len(gaps), 'value')}."
+        )
+    return words
+
+
+def _number_words(item: Moderator) -> str:
+    step = item.words or "per unit"
+    return f"{step}, from {item.origin:g}" if item.origin else f"{step}, as given"
 
 
 def _observed(spec: ModelSpec) -> str:
@@ -224,7 +251,7 @@ def prior_table(fit: xr.DataTree) -> Table:
                 str(prior).replace("-", "−"),
                 _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
                 _says(kind, prior, scale),
-                "model file" if stated else "default",
+                _source(spec, name) if stated else "default",
             )
         )
     if bias_is_prior(fit):
@@ -249,6 +276,13 @@ def prior_table(fit: xr.DataTree) -> Table:
         ],
         body,
     )
+
+
+def _source(spec: ModelSpec, parameter: str) -> str:
+    """Return whence a stated prior is: the model file, and what it names there."""
+    stated = spec.priors.get(parameter)
+    named = find_named(stated, parameter) if isinstance(stated, str) else None
+    return f"{named.source} (doi {named.doi})" if named else "model file"
 
 
 def _says(kind: str, prior: Prior, scale: Scale) -> str:
