@@ -582,17 +582,14 @@ def test_notes_of_a_question_are_shown(
     assert "  - Mind the gap.\n" in run("fit", "by_origin.toml", "--out", "fit.nc").out
 
 
-def test_numeric_moderators_are_said_to_be_used_as_given(
+def test_where_the_prior_of_mu_holds_is_said_of_numeric_moderators(
     run: Callable[..., Run], here: Path
 ) -> None:
     (here / "by_year.toml").write_text(
         MODEL.replace("by_origin", "by_year").replace('"scfv"', '"year"')
     )
     result = run("fit", "by_year.toml", "--out", "fit.nc", "--draws", "20", "--quiet")
-    assert (
-        "Numeric moderators (year) are used as given: mu is where all of them are 0, and its prior "
-        "holds there."
-    ) in " ".join(result.out.split())
+    assert "mu is where year = 0, and its prior holds there." in " ".join(result.out.split())
 
 
 def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:

@@ -111,12 +111,9 @@ def _numeric(fit: xr.DataTree) -> Iterator[str]:
     from metacart.inference.records import design_of
     from metacart.modelling.design import moderators_of
 
-    names = [item.name for item in moderators_of(design_of(fit)) if item.kind == "numeric"]
-    if names:
-        yield (
-            f"Numeric moderators ({', '.join(names)}) are used as given: mu is where all of them "
-            "are 0, and its prior holds there."
-        )
+    zeros = [item.zero for item in moderators_of(design_of(fit)) if item.kind == "numeric"]
+    if zeros:
+        yield f"mu is where {', '.join(zeros)}, and its prior holds there."
 
 
 def fit_tables(fit: xr.DataTree) -> Iterator[Table | None]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.estimands import Draws, draw_effects, make_draws
+from metacart.inference.estimands import Draws, design_rows, draw_effects, make_draws
 from metacart.inference.marginal import study_log_likelihood
 from metacart.modelling.build import free_parameters
-from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.design import data_of, moderators_of, own_dim, scale_of
+from metacart.modelling.imputation import IMPUTED, draw_imputed, gap_names
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -80,11 +82,17 @@ def groups_of_fit(
     rng = np.random.default_rng([seed, 2])
     applied = _applied(design, likelihood, priors)
     posterior = parameters_of(sampled, spec, design, likelihood, seed=seed)
+    posterior = _with_own_of_findings(posterior, design, likelihood, priors, rng)
     if applied:
         groups["naive"] = posterior  # the fit that ignores it
         posterior = _take_away(posterior, design, likelihood, _draw_own(applied, posterior, rng))
     prior = _draw_prior(spec, design, priors, rng)
     prior = _with_next(prior, spec, design, seed)
+    for name in _of_findings(design, likelihood):
+        prior[name] = (
+            ("chain", "draw", own_dim(design)),
+            priors[name].draw(prior["theta"].shape, rng),
+        )
     if applied:
         prior = _take_away(prior, design, likelihood, _draw_own(applied, prior, rng))
     elif own := {name: priors[name] for name in free_parameters(design, likelihood)}:
@@ -96,7 +104,9 @@ def groups_of_fit(
     groups["log_likelihood"] = log_likelihood_of(
         spec, design, likelihood, posterior, by_study=known
     )
-    groups["log_prior"] = _log_prior(design, priors, sampled)
+    each = _of_findings(design, likelihood)
+    shared = {name: prior for name, prior in priors.items() if name not in each}
+    groups["log_prior"] = _log_prior(design, shared, sampled)
     groups["observed_data"] = xr.Dataset(
         {"y": ("finding", design[likelihood.observed].to_numpy())},
         coords={"finding": design["finding"].to_numpy()},
@@ -114,11 +124,15 @@ def parameters_of(
     seed: int,
 ) -> xr.Dataset:
     """Return the parameters that a fit keeps, with the next study, labelled as the design is."""
-    keep = ["mu", "tau", "beta", "theta", *likelihood.parameters]
+    keep = ["mu", "tau", "beta", "theta", IMPUTED, *likelihood.parameters]
     kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
     labels = {
-        name: design[name].to_numpy() for name in ("finding", "coefficient") if name in kept.dims
+        name: design[name].to_numpy()
+        for name in ("finding", "coefficient", "study")
+        if name in kept.dims
     }
+    if IMPUTED in kept:
+        labels["gap"] = np.asarray(gap_names(design))
     return _with_next(kept.assign_coords(labels), spec, design, seed)
 
 
@@ -127,9 +141,35 @@ def _applied(
 ) -> dict[str, Prior]:
     """Priors of the parameters that matter but about which the data say nothing."""
     free = free_parameters(design, likelihood)
-    return {
-        name: priors[name] for name in likelihood.parameters if name in priors and name not in free
-    }
+    return {name: priors[name] for name in likelihood.shared if name in priors and name not in free}
+
+
+def _of_findings(design: xr.Dataset, likelihood: Likelihood) -> list[str]:
+    """Names of the parameters that each finding has for itself."""
+    data = data_of(design)
+    return [name for name, own in likelihood.parameters.items() if own.each and own.needed(data)]
+
+
+def _with_own_of_findings(
+    sample: xr.Dataset,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    priors: dict[str, Prior],
+    rng: np.random.Generator,
+) -> xr.Dataset:
+    """Return the draws with those parameters, which the exact engine integrated out."""
+    absent = [name for name in _of_findings(design, likelihood) if name not in sample]
+    if not absent:
+        return sample
+    data, shared = data_of(design), _own_arrays(likelihood, sample, likelihood.shared)
+    theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
+    eta = theta + likelihood.shift(data, shared)
+    drawn = likelihood.draw(eta.reshape(-1, eta.shape[-1]), data, priors, rng)
+    dims = ("chain", "draw", own_dim(design))
+    labels = {own_dim(design): design[own_dim(design)].to_numpy()}
+    return sample.assign(
+        {name: (dims, drawn[name].reshape(eta.shape)) for name in absent}
+    ).assign_coords(labels)
 
 
 def _draw_own(
@@ -159,7 +199,7 @@ def _take_away(
 
 def _with_next(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset, seed: int) -> xr.Dataset:
     draws = make_draws(sample, spec, scale_of(design), seed)
-    theta_new = draws.theta_new(design["x"].to_numpy())
+    theta_new = draws.theta_new(design_rows(design, sample))
     return sample.assign(theta_new=(("chain", "draw"), theta_new))
 
 
@@ -169,14 +209,18 @@ def _draw_prior(
     import xarray as xr
 
     shape = (1, PRIOR_DRAWS)
-    names = design["coefficient"].to_numpy().tolist()
+    names, gaps = design["coefficient"].to_numpy().tolist(), gap_names(design)
     mu = priors["mu"].draw(shape, rng)
     values: dict[str, Any] = {"mu": (("chain", "draw"), mu)}
     theta = np.repeat(mu[..., None], design.sizes["finding"], axis=-1)
     if names:
         beta = np.stack([priors[f"beta:{name}"].draw(shape, rng) for name in names], axis=-1)
         values["beta"] = (("chain", "draw", "coefficient"), beta)
-        theta = theta + beta @ design["x"].to_numpy().T
+        if gaps:
+            imputed = draw_imputed(moderators_of(design), design, shape, rng)
+            values[IMPUTED] = (("chain", "draw", "gap"), imputed)
+        rows = design_rows(design, xr.Dataset(values))
+        theta = theta + (rows * beta[..., None, :]).sum(axis=-1)
     if "tau" in priors:
         tau = priors["tau"].draw(shape, rng)
         values["tau"] = (("chain", "draw"), tau)
@@ -188,21 +232,29 @@ def _draw_prior(
     coords = {"chain": [0], "draw": np.arange(PRIOR_DRAWS), "finding": design["finding"].to_numpy()}
     if names:
         coords["coefficient"] = names
+    if gaps:
+        coords["gap"] = gaps
     return xr.Dataset(values, coords=coords)
 
 
-def _own_arrays(likelihood: Likelihood, sample: xr.Dataset) -> dict[str, Array]:
+def _own_arrays(
+    likelihood: Likelihood, sample: xr.Dataset, names: Iterable[str]
+) -> dict[str, Array]:
     """The likelihood's own parameters with a last dimension that broadcasts over findings."""
-    return {
-        name: sample[name].transpose("chain", "draw").to_numpy()[..., None]
-        for name in likelihood.parameters
+    arrays = {
+        name: sample[name].transpose("chain", "draw", ...).to_numpy()
+        for name in names
         if name in sample
+    }
+    return {
+        name: values if likelihood.parameters[name].each else values[..., None]
+        for name, values in arrays.items()
     }
 
 
 def _linear(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset) -> tuple[Draws, Array]:
     draws = make_draws(sample, spec, scale_of(design), 0)
-    return draws, draws.linear(design["x"].to_numpy())
+    return draws, draws.linear(design_rows(design, sample))
 
 
 def replicate(
@@ -218,7 +270,7 @@ def replicate(
     """
     import xarray as xr
 
-    data, own = data_of(design), _own_arrays(likelihood, sample)
+    data, own = data_of(design), _own_arrays(likelihood, sample, likelihood.parameters)
     draws, linear = _linear(sample, spec, design)
     effects = draw_effects(
         (*draws.mu.shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
@@ -245,7 +297,7 @@ def log_likelihood_of(
     """
     import xarray as xr
 
-    data, own = data_of(design), _own_arrays(likelihood, sample)
+    data, own = data_of(design), _own_arrays(likelihood, sample, likelihood.shared)
     shift = likelihood.shift(data, own)
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
     if by_study is None:

@@ -14,6 +14,7 @@ from metacart.inference.exact import PARETO_K, Exact, draw_exact
 from metacart.inference.gate import Attempt, convergence, longer
 from metacart.inference.proposal import NoProposalError
 from metacart.modelling.build import build_model
+from metacart.modelling.imputation import gap_names
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -135,6 +136,11 @@ class Engines:
         likelihood: Likelihood,
         priors: dict[str, Prior],
     ) -> Drawn:
+        if gaps := gap_names(design):
+            more = ", …" if len(gaps) > 1 else ""
+            what = "values of moderators are" if more else "value of a moderator is"
+            found = f"{len(gaps)} {what} imputed ({gaps[0]}{more})"
+            raise NoProposalError(f"{found}, which only NUTS draws")
         attempts: list[Attempt] = []
         times = 1
         while True:

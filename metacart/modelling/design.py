@@ -10,13 +10,14 @@ import numpy as np
 
 from metacart.errors import Fault, InputError, collected
 from metacart.evidence.origin import in_file
-from metacart.modelling.check import model_faults
+from metacart.modelling.check import model_faults, own_priors
 from metacart.modelling.columns import name_faults, require
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.measures import misplaced_priors
-from metacart.modelling.moderators import Moderator
+from metacart.modelling.moderators import Moderator, read_entries
 from metacart.modelling.reading_moderators import code_evidence, collinear, read_moderators
 from metacart.modelling.table import as_table, rule_faults
+from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 from metacart.scales import SCALES, Scale
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["bind", "data_of", "moderators_of", "scale_of"]
+__all__ = ["bind", "data_of", "effect_scale", "moderators_of", "scale_of"]
 
 
 def bind(
@@ -72,12 +73,14 @@ def bind(
     faults += rule_faults(spec, evidence)
     scale = ""
     data: dict[str, Any] = {}
+    priors: dict[str, Prior] = {}
     moderators: tuple[Moderator, ...] = ()
     with collected(faults):
         likelihood = find_likelihood(spec, likelihoods=likelihoods)
         scale = _scale_name(spec, likelihood, evidence)
         faults += misplaced_priors(spec, likelihood, scale=scale, evidence=evidence)
         data = likelihood.read(evidence, scale)
+        priors = own_priors(spec, likelihood)
     with collected(faults):
         moderators = read_moderators(spec, evidence)
     if faults:
@@ -85,6 +88,7 @@ def bind(
     coded = code_evidence(moderators, evidence)
     if faults := collinear(moderators, coded.x):
         raise InputError(in_file(spec, faults))
+    data |= likelihood.prepare(data, priors)
     names = evidence[spec.group].astype(str).tolist()
     groups = list(dict.fromkeys(names))
     return xr.Dataset(
@@ -93,7 +97,7 @@ def bind(
             "gap": (("finding", "coefficient"), coded.gap),
             "step": ("coefficient", coded.step),
             "group": ("finding", np.asarray([groups.index(name) for name in names])),
-            **{name: ("finding", values) for name, values in data.items()},
+            **{name: (_dims(name, values.ndim), values) for name, values in data.items()},
         },
         coords={
             "finding": _labels(evidence),
@@ -101,7 +105,7 @@ def bind(
             "coefficient": [name for item in moderators for name in item.coefficients],
         },
         attrs={
-            "scale": scale,
+            "scale": effect_scale(likelihood, scale),
             "columns": json.dumps(list(data)),
             "moderators": json.dumps([each.entry for each in moderators]),
             "gaps": json.dumps(coded.gaps),
@@ -115,17 +119,13 @@ def scale_of(design: xr.Dataset) -> Scale:
 
 
 def data_of(design: xr.Dataset) -> dict[str, Any]:
-    """Return the observed columns of a design as arrays of length findings."""
+    """Return what was observed in each finding: arrays, the first axis of length findings."""
     return {name: design[name].to_numpy() for name in json.loads(design.attrs["columns"])}
 
 
 def moderators_of(design: xr.Dataset) -> tuple[Moderator, ...]:
     """Return the moderators of a design."""
-    found: dict[str, Moderator] = {}
-    for name, kind, levels, origin, unit, words, parts in json.loads(design.attrs["moderators"]):
-        several = tuple(found[part] for part in parts)
-        found[name] = Moderator(name, kind, tuple(levels), origin, unit, words, several)
-    return tuple(found.values())
+    return read_entries(json.loads(design.attrs["moderators"]))
 
 
 def _scale_name(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame) -> str:
@@ -134,6 +134,20 @@ def _scale_name(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame)
     if "log" in likelihood.scales and "ratio" in evidence.columns:
         return "log"
     return likelihood.scales[0]
+
+
+def effect_scale(likelihood: Likelihood, scale: str) -> str:
+    """Return the scale of theta: of two groups on a scale of rates it is that of log ratios."""
+    return "log" if likelihood.contrast and SCALES[scale].is_rate else scale
+
+
+def own_dim(design: xr.Dataset) -> str:
+    """Return the dimension of what each finding has for itself: its study, where it is alone."""
+    return "study" if design.sizes["study"] == design.sizes["finding"] else "finding"
+
+
+def _dims(name: str, number: int) -> tuple[str, ...]:
+    return ("finding", *(f"{name}_{axis}" for axis in range(1, number)))
 
 
 def _labels(evidence: pd.DataFrame) -> list[str]:

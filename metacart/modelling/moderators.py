@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any, Literal
@@ -20,6 +20,8 @@ __all__ = [
     "level_text",
     "main_effects",
     "product_columns",
+    "read_entries",
+    "steps_of",
 ]
 
 Array = NDArray[np.float64]
@@ -103,6 +105,18 @@ class Moderator:
         return coded
 
 
+def read_entries(entries: Sequence[Sequence[Any]]) -> tuple[Moderator, ...]:
+    """Return moderators from their entries, in the same order."""
+    whole = {
+        name: (Moderator(name, kind, tuple(levels), *rest), parts)
+        for name, kind, levels, *rest, parts in entries
+    }
+    return tuple(
+        replace(each, parts=tuple(whole[part][0] for part in parts))
+        for each, parts in whole.values()
+    )
+
+
 def level_text(value: Any) -> str:
     """Return a level as text: ``True`` as ``true``, as a study file writes it."""
     if isinstance(value, bool | np.bool_):
@@ -119,10 +133,35 @@ def _numbers(name: str, values: Sequence[Any], place: str) -> Array:
             number = np.nan
         if not np.isfinite(number):
             raise InputError(
-                Fault(place or name, f"{value!r} is not a number", f"{name} is numeric")
+                Fault(place or name, f"{value!r} is not a number", f"a number: {name} is numeric")
             )
         found[position] = number
     return found
+
+
+def steps_of(moderators: Iterable[Moderator]) -> dict[str, str]:
+    """Return what one step of each coefficient is, and where, if its effect depends on another.
+
+    Examples
+    --------
+    >>> age = Moderator("age", "numeric", origin=12.0, unit=10.0, words="per 10 years")
+    >>> scfv = Moderator("scfv", "categorical", levels=("murine", "human"))
+    >>> both = Moderator("scfv:age", "interaction", parts=(scfv, age))
+    >>> steps_of((scfv, age, both))["scfv[human]"]
+    'against murine, at age = 12'
+    """
+    moderators = tuple(moderators)
+    several = [each for each in moderators if each.kind == "interaction"]
+    steps: dict[str, str] = {}
+    for each in moderators:
+        own = set(each.parts) or {each}
+        others: dict[str, None] = {}
+        for whole in several:
+            if own < {*whole.parts}:
+                others |= {part.zero: None for part in whole.parts if part not in own}
+        words = f"{each.step}, at {', '.join(others)}" if others else each.step
+        steps |= dict.fromkeys(each.coefficients, words)
+    return steps
 
 
 def main_effects(moderators: Iterable[Moderator]) -> tuple[Moderator, ...]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,13 @@ from numpy.typing import NDArray
 from metacart.errors import Fault, InputError, nearest
 from metacart.evidence.origin import in_file
 from metacart.modelling.columns import is_missing, row_name, row_names
-from metacart.modelling.moderators import Moderator, level_text, main_effects, product_columns
+from metacart.modelling.moderators import (
+    Moderator,
+    columns_of,
+    level_text,
+    main_effects,
+    product_columns,
+)
 from metacart.records.moderation import interaction_parts, unit_parts
 from metacart.records.spec import ModelSpec
 
@@ -326,27 +334,28 @@ def collinear(moderators: tuple[Moderator, ...], x: Array) -> list[Fault]:
     x : array (rows, coefficients)
         The design.
     """
-    owners = [(item, name) for item in moderators for name in item.coefficients]
+    owners = [item for item in moderators for _ in item.coefficients]
+    columns = columns_of(moderators, x)
     faults: dict[str, Fault] = {}
     kept: list[int] = []
     centred = x - x.mean(axis=0)
     centred = centred / np.where((size := np.linalg.norm(centred, axis=0)) > 0, size, 1.0)
-    for column, (owner, coefficient) in enumerate(owners):
+    for column, owner in enumerate(owners):
         weights, *_ = np.linalg.lstsq(centred[:, kept], centred[:, column])
         if np.linalg.norm(centred[:, column] - centred[:, kept] @ weights) > _DISTINCT:
             kept.append(column)
             continue
         same = [
-            owners[other][0].name
+            owners[other].name
             for other, weight in zip(kept, weights, strict=True)
             if weight**2 > _DISTINCT
         ]
         others = ", ".join(dict.fromkeys(name for name in same if name != owner.name))
         place = f"moderator '{owner.name}'"
-        if owner.kind == "interaction" and not x[:, column].any():
+        if empty := _empty_cell(owner, columns):
             fault = Fault(
                 place,
-                f"no row is both {_both(coefficient)}, so that their interaction cannot be told",
+                f"no row is {empty}, so that their interaction cannot be told",
                 "rows with each pair of levels",
                 "collapse levels with `recode`, or drop the interaction",
                 unanswerable=True,
@@ -363,8 +372,16 @@ def collinear(moderators: tuple[Moderator, ...], x: Array) -> list[Fault]:
     return list(faults.values())
 
 
-def _both(coefficient: str) -> str:
-    """Say which levels an interaction's coefficient joins: ``scfv[human]:target[CD22]``."""
-    return " and ".join(
-        f"'{part[part.find('[') + 1 :].rstrip(']')}'" for part in coefficient.split(":")
-    )
+def _empty_cell(moderator: Moderator, columns: dict[str, list[Array]]) -> str:
+    """Return the levels that an interaction joins and no row has, or nothing."""
+    if any(part.kind != "categorical" for part in moderator.parts):
+        return ""
+    levels = []
+    for part in moderator.parts:
+        others = columns[part.name]
+        levels.append(dict(zip(part.levels, [1.0 - sum(others), *others], strict=True)))
+    for cell in product(*levels):
+        both = prod((each[level] for each, level in zip(levels, cell, strict=True)), start=1.0)
+        if not np.any(both):
+            return " and ".join(f"'{level}'" for level in cell)
+    return ""

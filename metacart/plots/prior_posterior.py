@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metacart.errors import named_options
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.moderators import Moderator, steps_of
 from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, stretch, words
@@ -188,15 +189,7 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
         title = f"τ, between-study SD{unit}"
         found.append(_Quantity("tau", title, draws("tau"), exact("tau"), positive=True))
     if "beta" in posterior:
-        words = {
-            coefficient: (
-                f"β, {name_of(item.name)}: {level} against {item.levels[0]}"
-                if level
-                else f"β, {name_of(item.name)}, per unit"
-            )
-            for item in moderators_of(design_of(fit))
-            for coefficient, level in zip(item.coefficients, item.levels[1:] or ("",), strict=True)
-        }
+        words = _coefficient_words(moderators_of(design_of(fit)))
         found += [
             _Quantity(
                 f"beta:{name}",
@@ -213,6 +206,19 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
         title = f"b, immortal-time bias{unit}"
         found.append(_Quantity("bias", title, draws("bias"), known))
     return found
+
+
+def _coefficient_words(moderators: tuple[Moderator, ...]) -> dict[str, str]:
+    """Return the title of each coefficient: ``β, scFv: human against murine``."""
+    steps, words = steps_of(moderators), {}
+    for item in moderators:
+        for coefficient in item.coefficients:
+            name = name_of(item.name) if item.kind != "interaction" else coefficient
+            step, level = steps[coefficient].removesuffix(", as given"), ""
+            if item.levels:
+                level = coefficient.removeprefix(item.name).strip("[]")
+            words[coefficient] = f"β, {name}: {level} {step}" if level else f"β, {name}, {step}"
+    return words
 
 
 def _less(

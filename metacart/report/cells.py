@@ -87,7 +87,8 @@ def level_cell(value: Any) -> str:
 
 def recorded_level(name: str, study: Study, arm: Arm, finding: Finding, spec: ModelSpec) -> str:
     """Return a level as the study file has it, and as what the question counts it."""
-    level = levels_of(study, arm, finding.grading).get(name)
+    levels = {"year": study.citation.year, **levels_of(study, arm, finding.grading)}
+    level = levels.get(name)
     counted = recoded(name, level, spec)
     remarks = ["inferred"] if name == "scfv" and arm.scfv_certainty == "inferred" else []
     if counted != level:

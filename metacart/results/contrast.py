@@ -12,6 +12,7 @@ from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import Draws, draws_of, rows_at
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
+from metacart.modelling.moderators import code_at, columns_of, main_effects
 from metacart.results.direction import better_of
 from metacart.results.heterogeneity import information_of
 from metacart.results.numbers import describe
@@ -28,7 +29,14 @@ _APART = "next studies, one level in each"
 
 
 @named_options
-def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd.DataFrame:
+def contrast(
+    fit: xr.DataTree,
+    moderator: str,
+    level: Any,
+    reference: Any,
+    *,
+    at: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
     """Compare two levels of a moderator, with all else standardised over the evidence.
 
     Parameters
@@ -39,6 +47,9 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
         One of the spec's moderators.
     level, reference : str, bool or number
         The two levels; two values of a numeric moderator.
+    at : dict of moderator to level or number, optional
+        Where the other moderators stand, such as ``{"age": 12}``; those that are not named keep
+        their values of the evidence. It matters where they interact.
 
     Returns
     -------
@@ -56,7 +67,8 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
     Raises
     ------
     InputError
-        For an unknown moderator or level, or a level against itself.
+        For an unknown moderator or level, a level against itself, or `at` that names what is
+        compared.
 
     Notes
     -----
@@ -73,13 +85,16 @@ def contrast(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> pd
     """
     import pandas as pd
 
-    _check(fit, moderator, level, reference)
+    _check(fit, moderator, level, reference, at or {})
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     sign = -1.0 if better_of(spec, scale) == "lower" else 1.0
     posterior, prior = (
         _measures(
             draws_of(fit, group=group),
-            *(rows_at(fit, {moderator: value}, group=group) for value in (level, reference)),
+            *(
+                rows_at(fit, {**(at or {}), moderator: value}, group=group)
+                for value in (level, reference)
+            ),
         )
         for group in ("posterior", "prior")
     )
@@ -192,18 +207,22 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
 
 def _code(fit: xr.DataTree, moderator: str, value: Any) -> Array:
     """The moderator's own columns of the design, at a value or as the evidence has them."""
-    position = 0
-    for item in moderators_of(design_of(fit)):
-        width = len(item.coefficients)
-        if item.name == moderator:
-            rows = rows_at(fit, {} if value is None else {moderator: value})
-            return rows[:, position : position + width]
-        position += width
-    raise KeyError(moderator)
+    design = design_of(fit)
+    moderators = moderators_of(design)
+    columns = columns_of(moderators, design["x"].to_numpy())
+    if value is not None:
+        columns = code_at(moderators, {moderator: value})
+    return np.stack(columns[moderator], axis=1)
 
 
-def _check(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> None:
-    names = [item.name for item in moderators_of(design_of(fit))]
+def _check(
+    fit: xr.DataTree, moderator: str, level: Any, reference: Any, at: Mapping[str, Any]
+) -> None:
+    names = [item.name for item in main_effects(moderators_of(design_of(fit)))]
+    if moderator in at:
+        found = f"'{moderator}' is what is compared"
+        others = ", ".join(name for name in names if name != moderator)
+        raise InputError(Fault(f"at['{moderator}']", found, others or "no other moderator"))
     if moderator not in names:
         raise InputError(
             Fault(

@@ -19,6 +19,7 @@ from metacart.inference.records import design_of, evidence_of, group_of, spec_of
 from metacart.modelling.build import free_parameters
 from metacart.modelling.columns import is_missing
 from metacart.modelling.design import moderators_of
+from metacart.modelling.imputation import gap_names
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.records.spec import ModelSpec
 from metacart.results.numbers import describe, limit_errors
@@ -128,7 +129,9 @@ def leave_one_out(
         }
         k = max(k_hat for _, k_hat in weights.values())
         kept = design.isel(finding=np.flatnonzero(~left))
-        if free_parameters(kept, likelihood) != free_parameters(design, likelihood):
+        if gap_names(design):
+            again[name] = k, "refitted: the rest imputes the moderators"
+        elif free_parameters(kept, likelihood) != free_parameters(design, likelihood):
             again[name] = k, "refitted: the rest informs other parameters"
         elif not trusted(k, by_level["posterior"][..., 0].size):
             again[name] = k, "refitted: k_hat is too large"

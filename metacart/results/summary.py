@@ -12,7 +12,8 @@ from metacart.errors import named_options
 from metacart.inference.estimands import draws_of, rows_at
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
-from metacart.modelling.moderators import level_text
+from metacart.modelling.imputation import IMPUTED
+from metacart.modelling.moderators import level_text, main_effects, steps_of
 from metacart.results.direction import better_of
 from metacart.results.numbers import describe, limit_errors, probability
 
@@ -75,7 +76,8 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
         interval) and ``mcse`` (Monte Carlo standard error of the median, or of a probability).
         Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
         then P(beyond threshold), a probability in the column ``median``, for each threshold of
-        the spec; then ``tau`` and ``beta`` on the model scale. The words ``naive`` and
+        the spec; then ``tau`` and ``beta`` on the model scale, with what a step of each beta is
+        under ``at``, and imputed values of moderators in their own unit. The words ``naive`` and
         ``immortal-time-adjusted`` tell the two readings of a transplant question apart.
 
     Raises
@@ -147,21 +149,22 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
             rows.append({"estimand": "SD of study effects", "at": "", **_described(spread)})
     if "beta" in posterior:
         beta = posterior["beta"].transpose("coefficient", "chain", "draw")
-        references = {
-            name: moderator.levels[0]
-            for moderator in moderators_of(design_of(fit))
-            for name in moderator.coefficients
-            if moderator.levels
-        }
+        steps = steps_of(moderators_of(design_of(fit)))
         rows += [
             {
                 "estimand": f"beta {name}",
-                "at": f"against {references[name]}" if name in references else "per unit, as given",
+                "at": steps[name],
                 **_described(draws),
             }
             for name, draws in zip(
                 beta["coefficient"].to_numpy().tolist(), beta.to_numpy(), strict=True
             )
+        ]
+    if IMPUTED in posterior:
+        imputed = posterior[IMPUTED].transpose("gap", "chain", "draw")
+        rows += [
+            {"estimand": f"imputed {name}", "at": "", **_described(draws)}
+            for name, draws in zip(imputed["gap"].to_numpy(), imputed.to_numpy(), strict=True)
         ]
     if "bias" in posterior:
         bias = posterior["bias"].transpose("chain", "draw").to_numpy()
@@ -171,7 +174,7 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
 
 def _words(fit: xr.DataTree, at: Mapping[str, Any]) -> str:
     """Say where an estimand stands."""
-    moderators = moderators_of(design_of(fit))
+    moderators = main_effects(moderators_of(design_of(fit)))
     parts = [f"{name} = {level_text(value)}" for name, value in at.items()]
     if any(moderator.name not in at for moderator in moderators):
         parts.append("averaged over the evidence")
