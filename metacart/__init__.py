@@ -52,14 +52,15 @@ if TYPE_CHECKING:
     from metacart.records.spec import ModelSpec
     from metacart.records.study import Study
     from metacart.report.build import report
+    from metacart.results.absolute import absolute
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.named_priors import named_priors
-    from metacart.results.prior_preview import preview_priors
     from metacart.results.predict import predict
+    from metacart.results.prior_preview import preview_priors
     from metacart.results.published import compare_published
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
@@ -78,6 +79,7 @@ __all__ = [
     "Studies",
     "Study",
     "__version__",
+    "absolute",
     "account",
     "check_studies",
     "cohorts",
@@ -160,6 +162,7 @@ _HOMES = {
     "records.spec": ("ModelSpec",),
     "records.study": ("Study",),
     "report.build": ("report",),
+    "results.absolute": ("absolute",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),

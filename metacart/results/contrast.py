@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["contrast", "mostly_prior", "within_share"]
+__all__ = ["check_contrast", "contrast", "mostly_prior", "rates_of", "within_share"]
 
 Array = NDArray[np.float64]
 _PRIOR_DOMINATED = 0.5
+_BOTH = "next study, both levels in it"
 _APART = "next studies, one level in each"
 
 
@@ -85,7 +86,7 @@ def contrast(
     """
     import pandas as pd
 
-    _check(fit, moderator, level, reference, at or {})
+    check_contrast(fit, moderator, level, reference, at or {})
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     sign = -1.0 if better_of(spec, scale) == "lower" else 1.0
     posterior, prior = (
@@ -150,30 +151,36 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
             ("median study", name): turn(difference),
             (_APART, name): turn(apart),
         }
+    (average, against), (one, other) = rates_of(draws, level, reference).values()
     odds = "odds ratio" if draws.scale.name == "logit" else "hazard ratio"
     # survival rises with the scale, the hazard falls
     sign = -1.0 if draws.scale.name == "loglog" else 1.0
-    average, against = draws.population_average(level), draws.population_average(reference)
-    one = _risk_difference(draws, level, reference, shared=True)
-    two = _risk_difference(draws, level, reference, shared=False)
     return {
         ("population average", "odds ratio"): (average / (1 - average)) / (against / (1 - against)),
         ("population average", "risk difference"): average - against,
         ("population average", "risk ratio"): average / against,
         ("median study (conditional)", odds): np.exp(sign * difference),
-        ("next study, both levels in it", "risk difference"): one,
+        (_BOTH, "risk difference"): one - other,
         (_APART, odds): np.exp(sign * apart),
-        (_APART, "risk difference"): two,
+        (_APART, "risk difference"): one - _new_rate(draws, reference, 2),
     }
 
 
-def _risk_difference(draws: Draws, level: Array, reference: Array, *, shared: bool) -> Array:
-    first, second = draws.new_effects(1), draws.new_effects(1 if shared else 2)
-    rates = [
-        draws.scale.inverse(draws.linear(rows) + (draws.tau * effect)[..., None]).mean(axis=-1)
-        for rows, effect in ((level, first), (reference, second))
-    ]
-    return np.asarray(rates[0] - rates[1])
+def rates_of(draws: Draws, level: Array, reference: Array) -> dict[str, tuple[Array, Array]]:
+    """Return the rates (chain, draw) of two levels, as they are compared, by estimand."""
+    return {
+        "population average": (
+            draws.population_average(level),
+            draws.population_average(reference),
+        ),
+        _BOTH: (_new_rate(draws, level, 1), _new_rate(draws, reference, 1)),
+    }
+
+
+def _new_rate(draws: Draws, rows: Array, number: int) -> Array:
+    """Return the rate of the `number`-th new study, averaged over rows."""
+    effect = (draws.tau * draws.new_effects(number))[..., None]
+    return np.asarray(draws.scale.inverse(draws.linear(rows) + effect).mean(axis=-1))
 
 
 def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> float:
@@ -215,9 +222,10 @@ def _code(fit: xr.DataTree, moderator: str, value: Any) -> Array:
     return np.stack(columns[moderator], axis=1)
 
 
-def _check(
+def check_contrast(
     fit: xr.DataTree, moderator: str, level: Any, reference: Any, at: Mapping[str, Any]
 ) -> None:
+    """Raise `InputError` unless two levels of a moderator can be compared."""
     names = [item.name for item in main_effects(moderators_of(design_of(fit)))]
     if moderator in at:
         found = f"'{moderator}' is what is compared"
