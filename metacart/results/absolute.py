@@ -184,7 +184,11 @@ def _of_ratios(
             for share in shares:
                 one = apply_ratio(ratio, share, kind)
                 compared = f"{names[0]} against {names[1]}"
-                head = {"estimand": estimand, "compared": compared, "baseline": share}
+                head: dict[str, Any] = {
+                    "estimand": estimand,
+                    "compared": compared,
+                    "baseline": share,
+                }
                 found = _measured(one, np.full_like(one, share), sign, names, what)
                 rows += [head | row for row in found]
     return rows
