@@ -184,13 +184,9 @@ def _of_ratios(
             for share in shares:
                 one = apply_ratio(ratio, share, kind)
                 compared = f"{names[0]} against {names[1]}"
-                head: dict[str, Any] = {
-                    "estimand": estimand,
-                    "compared": compared,
-                    "baseline": share,
-                }
-                found = _measured(one, np.full_like(one, share), sign, names, what)
-                rows += [head | row for row in found]
+                head = {"estimand": estimand, "compared": compared, "baseline": share}
+                measured = _measured(one, np.full_like(one, share), sign, names, what)
+                rows += [{**head, **row} for row in measured]
     return rows
 
 
