@@ -83,19 +83,20 @@ class Marginal:
             "parameters": own,
         }
 
-    def log_likelihood(self, points: Array, t: Array) -> Array:
+    def log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
         """Return the log likelihood of each study; shape (draws, studies)."""
         with np.errstate(over="ignore"):
-            return study_log_likelihood(**self._observed(self.parameters(points, t)))
+            observed = self._observed(self.parameters(points, t))
+            return study_log_likelihood(**observed, coarse=coarse)
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
         density = sum(each.log_density(points[:, i]) for i, each in enumerate(self.coordinates))
         return np.asarray(density + (self.tau.log_density(t) if self.tau else 0.0))
 
-    def log_density(self, points: Array, t: Array) -> Array:
+    def log_density(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
         """Return the log of likelihood times prior in the coordinates; shape (draws)."""
-        return self.with_prior(self.log_likelihood(points, t), points, t)
+        return self.with_prior(self.log_likelihood(points, t, coarse=coarse), points, t)
 
     def with_prior(self, log_likelihood: Array, points: Array, t: Array) -> Array:
         """Return the same where the log likelihood of each study is known there."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,7 @@ def study_log_likelihood(
     effects: str,
     nu: float,
     parameters: Parameters,
+    coarse: bool = False,
 ) -> Array:
     """Log likelihood of each study with its effect integrated out.
 
@@ -47,6 +50,8 @@ def study_log_likelihood(
         Degrees of freedom of Student-t effects.
     parameters : mapping of str to array
         The likelihood's own parameters, each broadcastable against `linear`.
+    coarse : bool
+        Whether half the trapezoids are enough, as where to look for draws.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def study_log_likelihood(
         return _closed_form(studies)
     result = np.empty(studies.shape)
     simple = (tau <= _HERMITE_REACH) & (effects == "normal")
-    for integral, chosen in ((by_hermite, simple), (by_sinh, ~simple)):
+    for integral, chosen in ((by_hermite, simple), (partial(by_sinh, coarse=coarse), ~simple)):
         draws = np.flatnonzero(chosen)
         if len(draws):
             part = np.empty((len(draws), studies.shape[1]))

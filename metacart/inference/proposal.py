@@ -163,8 +163,8 @@ def propose(target: Marginal, rng: np.random.Generator) -> Mixture:
     from scipy.special import softmax
 
     components: list[_Component] = []
-    for shift in _shifts(target):
-        found = _component(target, shift)
+    for first in _first(target):
+        found = _followed(target, first)
         if not any(_same(found, other) for other in components):
             components.append(found)
     components = [each.corrected(target, rng) for each in components]
@@ -200,57 +200,60 @@ def _shifts(target: Marginal) -> list[float]:
     return [0.0, prior, *np.quantile(residual, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist()]
 
 
-def _same(one: _Component, other: _Component) -> bool:
+def _first(target: Marginal) -> list[_Component]:
+    """Return what each start finds on a coarse grid, but for what is found twice or never drawn."""
+    shifts = _shifts(target)
+    nodes = np.zeros(1)
+    if target.tau is not None:
+        ends = target.tau.position(target.tau.prior.quantile([1e-4, 1.0 - 1e-4]))
+        low, high = np.clip(ends, -200.0, 200.0).tolist()
+        nodes = np.linspace(low, high, _SEARCH)
+    point, scale = _start(target, nodes)
+    t, starts = np.tile(nodes, len(shifts)), np.tile(point, (len(shifts), 1))
+    starts[:, 0] += np.repeat(shifts, len(nodes))
+    modes = _conditional(target, t, starts, np.tile(scale, (len(shifts), 1, 1)))
+    parts = zip(*(np.split(values, len(shifts)) for values in modes), strict=True)
+    found = [_Component(nodes, *part) for part in parts]
+    best = max(float(each.log_height.max()) for each in found)
+    distinct: list[_Component] = []
+    for each in found:
+        matters = each.log_height > best - 2.0 * _DEPTH
+        if matters.any() and not any(_same(each, other, matters) for other in distinct):
+            distinct.append(each)
+    return distinct or found[:1]
+
+
+def _same(one: _Component, other: _Component, matters: NDArray[np.bool_] | None = None) -> bool:
     mode = _between(other.nodes, other.mode, one.nodes) if len(one.nodes) > 1 else other.mode
     inside = (one.nodes >= other.nodes[0]) & (one.nodes <= other.nodes[-1])
-    distance = np.linalg.solve(one.spread, (one.mode - mode)[..., None])[..., 0]
+    inside = inside if matters is None else inside & matters
+    distance = _standardized(one.spread, one.mode - mode)
     return bool(inside.any() and np.abs(distance[inside]).max() < _SAME)
 
 
-def _component(target: Marginal, shift: float) -> _Component:
-    """Return the mode that is found from a start so far from the weighted mean."""
-    if target.tau is None:
-        t = np.zeros(1)
-        return _Component(t, *_conditional(target, t, *_shifted(_start(target, t), shift)))
-    ends = target.tau.position(target.tau.prior.quantile([1e-4, 1.0 - 1e-4]))
-    low, high = np.clip(ends, -200.0, 200.0).tolist()
-    before: _Component | None = None
-    for _ in range(40):  # follow the posterior as far down as matters, on either side
-        nodes = np.linspace(low, high, _SEARCH)
-        before = _component_on(target, nodes, shift, before)
-        height = before.log_height
+def _followed(target: Marginal, before: _Component) -> _Component:
+    """Return a component on a fine grid as far down as matters, on either side."""
+    if len(before.nodes) == 1:
+        return before
+    for _ in range(40):
+        nodes, height = before.nodes, before.log_height
         if not np.isfinite(height.max()):
             raise NoProposalError("the posterior is zero wherever it was looked for")
         inside = np.flatnonzero(height > height.max() - _DEPTH)
         first, last = int(inside[0]), int(inside[-1])
-        reach, step = high - low, nodes[1] - nodes[0]
-        low = low - 0.5 * reach if first == 0 else nodes[first] - step
-        high = high + 0.5 * reach if last == _SEARCH - 1 else nodes[last] + step
+        reach, step = nodes[-1] - nodes[0], nodes[1] - nodes[0]
+        low = nodes[0] - 0.5 * reach if first == 0 else nodes[first] - step
+        high = nodes[-1] + 0.5 * reach if last == _SEARCH - 1 else nodes[last] + step
         if first > 0 and last < _SEARCH - 1 and last - first > _SEARCH // 2:
             break
-    return _component_on(target, np.linspace(low, high, _GRID), shift, before)
+        before = _onto(target, before, np.linspace(low, high, _SEARCH))
+    return _onto(target, before, np.linspace(low, high, _GRID))
 
 
-def _component_on(
-    target: Marginal, nodes: Array, shift: float, before: _Component | None
-) -> _Component:
-    """Modes on a grid, searched from those of the grid before where there is one."""
-    start = (
-        _shifted(_start(target, nodes), shift)
-        if before is None
-        else (
-            _between(before.nodes, before.mode, nodes),
-            _between(before.nodes, before.spread, nodes),
-        )
-    )
+def _onto(target: Marginal, before: _Component, nodes: Array) -> _Component:
+    """Return a component on another grid, its modes searched from those of the one before."""
+    start = (_between(before.nodes, each, nodes) for each in (before.mode, before.spread))
     return _Component(nodes, *_conditional(target, nodes, *start))
-
-
-def _shifted(start: tuple[Array, Array], shift: float) -> tuple[Array, Array]:
-    point, scale = start
-    moved = point.copy()
-    moved[:, 0] += shift
-    return moved, scale
 
 
 def _standard_t(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -290,8 +293,11 @@ def _conditional(
     target: Marginal, t: Array, point: Array, scale: Array
 ) -> tuple[Array, Array, Array]:
     """Mode and spread of the other coordinates at each t, and the Laplace log density of t."""
+    point, scale, height = point.copy(), scale.copy(), np.empty(len(t))
+    moving = np.arange(len(t))
     for _ in range(60):
-        value, slope, bend = _differentiate(target, point, scale, t)
+        at, old, unit = t[moving], point[moving], scale[moving]
+        value, slope, bend = _differentiate(target, old, unit, at)
         # in these coordinates the posterior is near a standard normal one
         root, axes = np.linalg.eigh(-bend)
         root = np.maximum(np.abs(root), 1e-3)
@@ -299,22 +305,25 @@ def _conditional(
         step = np.einsum("gij,gj->gi", axes, along)
         length = np.linalg.norm(step, axis=1, keepdims=True)
         step = step * np.minimum(1.0, 3.0 / np.maximum(length, 1e-12))
+        tried = np.arange(len(moving))
         for _ in range(8):  # a step that goes down is halved
-            moved = point + np.einsum("gij,gj->gi", scale, step)
-            worse = target.log_density(moved, t) < value - 1e-9
-            if not worse.any():
+            moved = old[tried] + np.einsum("gij,gj->gi", unit[tried], step[tried])
+            now = target.log_density(moved, at[tried], coarse=True)
+            tried = tried[now < value[tried] - 1e-9]
+            if not len(tried):
                 break
-            step[worse] *= 0.5
-        point = np.where(worse[:, None], point, moved)
+            step[tried] *= 0.5
+        step[tried] = 0.0
+        point[moving] = old + np.einsum("gij,gj->gi", unit, step)
         spread = np.linalg.cholesky(
-            np.einsum("gij,gjk,gk,glk,gml->gim", scale, axes, 1.0 / root, axes, scale)
+            np.einsum("gij,gjk,gk,glk,gml->gim", unit, axes, 1.0 / root, axes, unit)
         )
-        done = np.abs(step).max() < 1e-2
-        scale = spread
-        if done:
+        scale[moving] = spread
+        height[moving] = value + np.log(np.diagonal(spread, axis1=1, axis2=2)).sum(-1)
+        moving = moving[np.abs(step).max(axis=1) >= 1e-2]
+        if not len(moving):
             break
-    height = value + np.log(np.diagonal(spread, axis1=1, axis2=2)).sum(-1)
-    return point, spread, height
+    return point, scale, height
 
 
 def _differentiate(
@@ -328,7 +337,8 @@ def _differentiate(
     moves += [s * _STEP * (unit[i] + unit[j]) for i, j in pairs for s in (1.0, -1.0)]
     steps = np.asarray(moves)
     points = point[:, None, :] + np.einsum("gij,mj->gmi", scale, steps)
-    values = target.log_density(points.reshape(-1, size), np.repeat(t, len(steps)))
+    t = np.repeat(t, len(steps))
+    values = target.log_density(points.reshape(-1, size), t, coarse=True)
     values = values.reshape(grid, len(steps))
     centre, up, down = values[:, 0], values[:, 1 : 1 + size], values[:, 1 + size : 1 + 2 * size]
     bend = np.zeros((grid, size, size))

@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 
 _HERMITE_NODES = 21
 _SINH_STEP, SINH_REACH = 0.3, 12.0
+_COARSE_STEP, _COARSE_REACH = 0.6, 7.0
 _CELLS = 16_384  # values worked on at once: they stay in the processor's cache
 _RESOLVED = 0.6  # nodes so dense, in widths of a peak, miss nothing of it
 _NEGLIGIBLE = 40.0  # nats below the peak
@@ -241,13 +242,14 @@ def _hermite() -> tuple[Array, Array]:
     return np.sqrt(2.0) * nodes, np.log(weights) + nodes**2 + 0.5 * np.log(2.0)
 
 
-def by_sinh(studies: Studies) -> Array:
+def by_sinh(studies: Studies, *, coarse: bool = False) -> Array:
     """Return the log integral (draws, studies) by even steps in t, z = centre + width sinh(t)."""
+    step, reach = (_COARSE_STEP, _COARSE_REACH) if coarse else (_SINH_STEP, SINH_REACH)
     result = np.empty(studies.shape)
-    for chosen, rules in ways(studies, _SINH_STEP):
-        terms = terms_of(studies.rows(chosen), rules, step=_SINH_STEP)
+    for chosen, rules in ways(studies, step):
+        terms = terms_of(studies.rows(chosen), rules, step=step, reach=reach)
         values = np.concatenate([each.values for each in terms])
-        result[chosen] = _log_sum(values) + np.log(_SINH_STEP)
+        result[chosen] = _log_sum(values) + np.log(step)
     return result
 
 
@@ -261,13 +263,18 @@ def ways(studies: Studies, step: float) -> Iterator[tuple[NDArray[np.intp], Rule
             yield chosen, Rules(*(values[:number, chosen] for values in rules))
 
 
-def terms_of(studies: Studies, rules: Rules, *, step: float) -> list[Terms]:
+def terms_of(
+    studies: Studies, rules: Rules, *, step: float, reach: float = SINH_REACH
+) -> list[Terms]:
     """Return for each rule the log integrand on its grid, as far out as matters."""
     lowest = studies.log_integrand(rules.centres[0]) + np.log(rules.widths[0]) - _NEGLIGIBLE
-    return [_scan(studies, rules, rule, step, lowest) for rule in range(len(rules.centres))]
+    nodes = round(reach / step)
+    return [_scan(studies, rules, rule, step, nodes, lowest) for rule in range(len(rules.centres))]
 
 
-def _scan(studies: Studies, rules: Rules, rule: int, step: float, lowest: Array) -> Terms:
+def _scan(
+    studies: Studies, rules: Rules, rule: int, step: float, most: int, lowest: Array
+) -> Terms:
     centre, width = rules.centres[rule], rules.widths[rule]
     found: dict[int, Array] = {}
 
@@ -281,7 +288,7 @@ def _scan(studies: Studies, rules: Rules, rule: int, step: float, lowest: Array)
     _, middle = look(0)
     for side in (1, -1):
         before = middle
-        for number in range(1, round(SINH_REACH / step) + 1):
+        for number in range(1, most + 1):
             z, likelihood = look(side * number)
             # away from 0 and with a likelihood that falls, as a log-concave one then goes on to
             over = (side * z > 0.0) & (likelihood < before) & (found[side * number] < lowest)
