@@ -11,6 +11,7 @@ from metacart.modelling.design import bind, data_of, scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.modelling.priors import resolve_priors
 from metacart.records.spec import ModelSpec
+from metacart.scales import SCALES
 
 TABLES = {
     "binomial": pd.DataFrame(
@@ -46,24 +47,68 @@ TABLES["survival"] = pd.DataFrame(
         "age": [20.0, 13.0, 22.0, 8.0],
     }
 )
-NAMES = list(LIKELIHOODS)
+# no events and only events, in one group and in both
+TABLES["two_arm"] = pd.DataFrame(
+    {
+        "study": ["a", "b", "c", "d"],
+        "events": [0, 2, 7, 0],
+        "total": [3, 21, 14, 6],
+        "control_events": [7, 7, 4, 0],
+        "control_total": [24, 7, 4, 5],
+        "scfv": ["murine", "human", "human", "murine"],
+        "age": [20.0, 13.0, 22.0, 8.0],
+    }
+)
+TABLES["two_arm, cloglog"] = TABLES["two_arm"]
+TABLES["hsct, counts"] = TABLES["two_arm"].assign(kind="contrast", time_handling="time-fixed")
+PAIR = {
+    "survival": [0.77],
+    "survival_lower": [0.6],
+    "survival_upper": [0.88],
+    "control_survival": [0.36],
+    "control_survival_lower": [0.25],
+    "control_survival_upper": [0.48],
+}
+TABLES["hsct, all kinds"] = pd.concat(
+    [
+        TABLES["hsct"],
+        TABLES["hsct, counts"].iloc[:3].assign(study=["e", "f", "g"]),
+        TABLES["hsct, counts"].iloc[3:, :7].drop(columns="events").assign(kind="survival", **PAIR),
+    ],
+    ignore_index=True,
+).assign(time_handling=["time-fixed", "landmark", *["unclear"] * 6], age=np.arange(8.0))
+TABLES["hsct, all kinds"]["scfv"] = ["murine", "human"] * 4
+NAMES = list(TABLES)
+
+
+def likelihood_of(name):
+    return LIKELIHOODS[name.partition(",")[0]]
 
 
 def bound(name, **options):
-    spec = ModelSpec(likelihood=name, **options)
+    likelihood, _, scale = name.partition(", ")
+    if scale == "cloglog":
+        options["scale"] = scale
+    spec = ModelSpec(likelihood=likelihood, **options)
     return spec, bind(spec, TABLES[name])
 
 
 def own_values(name):
-    return {parameter: np.array([[-0.4]]) for parameter in LIKELIHOODS[name].parameters}
+    return {parameter: np.array([[-0.4]]) for parameter in likelihood_of(name).shared}
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("effects", ["normal", "student_t", "none"])
+def test_every_likelihood_runs_the_gauntlet():
+    assert {name.partition(",")[0] for name in NAMES} == set(LIKELIHOODS)
+
+
+@pytest.mark.parametrize(
+    ("name", "effects"),
+    [(name, "normal") for name in NAMES] + [("binomial", "student_t"), ("binomial", "none")],
+)
 def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(name, effects):
     spec, design = bound(name, moderators=["scfv", "age"], random_effects=effects)
     model = build_model(spec, design)
-    priors = resolve_priors(spec, design, LIKELIHOODS[name])
+    priors = resolve_priors(spec, design, likelihood_of(name))
     logp, gradient = model.compile_logp(), model.compile_dlogp()
     for probability in (0.001, 0.999):
         point = model.initial_point()
@@ -71,7 +116,9 @@ def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(name, effects):
             prior = priors.get(variable.name)
             if prior is None:
                 continue
-            value = prior.quantile(probability)
+            value = np.full(
+                np.shape(point[model.rvs_to_values[variable].name]), prior.quantile(probability)
+            )
             transform = model.rvs_to_transforms[variable]
             if transform is not None:
                 value = transform.forward(value, *variable.owner.inputs).eval()
@@ -84,22 +131,38 @@ def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(name, effects):
 def test_numpy_and_graph_give_the_same_density(name):
     spec, design = bound(name, random_effects="none")
     model = build_model(spec, design)
-    likelihood, data = LIKELIHOODS[name], data_of(design)
+    likelihood, data = likelihood_of(name), data_of(design)
     point = model.initial_point()
     point["mu"] = np.array(0.3)
     own = {}
-    if name == "hsct":
+    if "bias" in point:
         point["bias"] = np.array(-0.4)
         own = own_values(name)
-    observed = model.compile_logp(vars=[model["y"]])(point)
     eta = np.full((1, design.sizes["finding"]), 0.3) + likelihood.shift(data, own)
-    assert likelihood.logp(eta, data, own).sum() == pytest.approx(observed, rel=1e-10)
+    known = likelihood.logp(eta, data, own)
+    if "baseline" not in point:
+        observed = model.compile_logp(vars=model.observed_RVs)(point)
+        assert known.sum() == pytest.approx(observed, rel=1e-10)
+        return
+    # the graph has a baseline of each finding, which is integrated out here over a grid
+    counted = np.asarray(data.get("contrast", np.ones(known.size)), dtype=bool)
+    terms = model.compile_logp(vars=[*model.observed_RVs, model["baseline"]], sum=False)
+    grid, heights = np.linspace(-18, 14, 1601), []
+    for b in grid:
+        *observed, prior = terms(point | {"baseline": np.full(known.size, b)})
+        estimates = observed.pop(0) if len(observed) == 3 else None
+        heights.append(sum(observed) + prior[counted])
+    graph = np.zeros(known.size)
+    graph[counted] = special.logsumexp(heights, axis=0) + np.log(grid[1] - grid[0])
+    if estimates is not None:
+        graph[~counted] = estimates
+    np.testing.assert_allclose(known[0], graph, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_are_those_of_the_density(name):
     _, design = bound(name)
-    likelihood, data, own = LIKELIHOODS[name], data_of(design), own_values(name)
+    likelihood, data, own = likelihood_of(name), data_of(design), own_values(name)
     eta = np.linspace(-6, 6, 7)[:, None] + np.zeros(design.sizes["finding"])
     step = 1e-4
     above, below = (likelihood.logp(eta + d, data, own) for d in (step, -step))
@@ -112,17 +175,36 @@ def test_derivatives_are_those_of_the_density(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_replicates_have_the_mean_that_the_density_has(name):
     _, design = bound(name)
-    likelihood, data, own = LIKELIHOODS[name], data_of(design), own_values(name)
+    likelihood, data, own = likelihood_of(name), data_of(design), own_values(name)
+    own["baseline"] = np.full((1, design.sizes["finding"]), 0.2)
     eta = np.full((20_000, design.sizes["finding"]), 0.4)
     draws = likelihood.simulate(eta, data, own, np.random.default_rng(3))
-    expected = data["total"] * scale_of(design).inverse(0.4) if "total" in data else 0.4
+    expected = np.full(design.sizes["finding"], 0.4)
+    if "total" in data:
+        expected = data["total"] * scale_of(design).inverse(0.4)
+    for finding in np.flatnonzero(data.get("contrast", np.zeros(0)) if "hsct" in name else []):
+        expected[finding] = mean_of_counts(data, finding)
+    if name.startswith("two_arm"):
+        expected = [mean_of_counts(data, finding) for finding in range(design.sizes["finding"])]
     error = draws.std(axis=0) / np.sqrt(20_000)
     assert (np.abs(draws.mean(axis=0) - expected) < 4 * error).all()
 
 
+def mean_of_counts(data, finding):
+    """Sum the corrected log ratio over every table that two groups at 0.6 and 0.2 can give."""
+    link = SCALES["cloglog" if data["hazard"][finding] else "logit"]
+    levels = []
+    for group, level in (("exposed", 0.6), ("control", 0.2)):
+        total = data[f"{group}_total"][finding]
+        counts = np.arange(total + 1)
+        chance = stats.binom(total, link.inverse(level)).pmf(counts)
+        levels.append(chance @ link.link((counts + 0.5) / (total + 1)))
+    return levels[0] - levels[1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_rows_does_not_matter(name):
-    spec = ModelSpec(likelihood=name, random_effects="none", moderators=["age"])
+    spec, _ = bound(name, random_effects="none", moderators=["age"])
     table = TABLES[name]
     values = []
     for rows in (table, table.iloc[::-1]):

@@ -174,6 +174,8 @@ def forest_rows(fit: xr.DataTree) -> Table:
 
 def level_rows(fit: xr.DataTree, moderator: str, *first: str) -> Table:
     """Return what the studies report at each level of a moderator, some levels before others."""
+    from metacart.evidence.columns import counts_of_arms
+    from metacart.evidence.values import comparison_words
     from metacart.inference.records import evidence_of
     from metacart.modelling.moderators import level_text
 
@@ -183,12 +185,13 @@ def level_rows(fit: xr.DataTree, moderator: str, *first: str) -> Table:
     for level in dict.fromkeys([*first, *at]):
         here = evidence[at == level]
         for row in here.to_dict("records"):
-            if "total" in row:
+            value = comparison_words({str(name): cell for name, cell in row.items()})
+            if value == "" and "total" in row:
                 value = f"{row['events']}/{row['total']}"
-            else:
+            elif value == "":
                 value = f"{row['ratio']:g} ({row['lower']:g} to {row['upper']:g})"
             rows.append((level, row["label"], row["arm_label"], value))
-        if "total" in evidence and len(here) > 1:
+        if counts_of_arms(evidence) and len(here) > 1:
             together = f"{here['events'].sum()}/{here['total'].sum()}"
             rows.append((level, "together", count_of(len(here), "arm"), together))
     return table_of(

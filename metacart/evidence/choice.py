@@ -4,87 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 
-from metacart.evidence.agreement import events_from_grades
+from metacart.evidence.candidate import Candidate
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
 from metacart.evidence.denominators import fallback_words, population_order
-from metacart.evidence.printed import is_symmetric
+from metacart.evidence.kinds import (
+    MEASURES,
+    counts_for,
+    follow_up_words,
+    kinds_taken,
+    read_value,
+)
 from metacart.evidence.representative import Report, alternative, ranked, why_first
 from metacart.evidence.sharing import shared_with, staying
 from metacart.records.spec import ModelSpec
-from metacart.records.study import Arm, Finding, Study
-from metacart.records.value import Survival, grade_bands
+from metacart.records.study import Finding
 from metacart.records.vocabulary import EXPOSURES, Outcome
 
-__all__ = ["MEASURES", "Candidate", "choose"]
+__all__ = ["choose"]
 
-MEASURES = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
-_KINDS = {
-    "count": "a count",
-    "grades": "a table of grades",
-    "contrast": "a contrast of counts",
-    "ratio": "a ratio",
-    "survival": "a survival estimate",
-    "quantile": "a quantile of a time",
-}
-# 52 weeks and 365 days are 12 months
-_MONTHS = {"day": 12 / 365, "week": 12 / 52, "month": 1.0, "year": 12.0}
 _TIME_HANDLING = ("time-dependent", "landmark")
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A finding on its way through the rules.
-
-    Attributes
-    ----------
-    step : str
-        The kind of rule that leaves it out; empty while it answers the question.
-    rule : str
-        The rule in words.
-    events, total : int or None
-        The count, read from grades where these give the outcome.
-    levels : dict
-        Its levels, recoded for the question.
-    """
-
-    study: Study
-    arm: Arm
-    number: int
-    finding: Finding
-    levels: dict[str, Level | None]
-    step: str = ""
-    rule: str = "used"
-    events: int | None = None
-    total: int | None = None
-
-    @property
-    def key(self) -> str:
-        """The arm as ``study/arm``."""
-        return f"{self.study.id}/{self.arm.id}"
-
-    @property
-    def timepoint(self) -> str | None:
-        """When it was counted; of a survival, the time of the estimate in months."""
-        survival = self.finding.survival
-        if survival is None:
-            return self.finding.timepoint
-        months = survival.time * _MONTHS[survival.unit]
-        return f"month {months:.0f}" if abs(months - round(months)) < 0.05 else None
-
-    @property
-    def patients(self) -> int:
-        """How many patients it is about; 0 where the paper does not say."""
-        if self.total is not None:
-            return self.total
-        known = self.arm.patients.model_dump()
-        return known[self.finding.population] or max(filter(None, known.values()), default=0)
-
-    def leave_out(self, step: str, rule: str) -> None:
-        """Take it out of the question."""
-        self.step, self.rule = step, rule
 
 
 def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
@@ -118,7 +58,7 @@ def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
 def _outcome(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
     finding = candidate.finding
     graded = finding.grades is not None and finding.outcome == outcome.graded_by
-    if finding.outcome != spec.outcome and not graded:
+    if finding.outcome != spec.outcome and not graded and not counts_for(finding, spec, outcome):
         candidate.leave_out("another outcome", "another outcome")
 
 
@@ -157,65 +97,6 @@ def _exposure_words(finding: Finding) -> str:
     return EXPOSURES[finding.exposure or "other"]
 
 
-def _kind(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
-    finding = candidate.finding
-    taken, words = _taken(spec)
-    if finding.kind not in taken:
-        candidate.leave_out("kind", f"{_KINDS[finding.kind]}; the question takes {words}")
-    elif finding.survival is not None:
-        _read_survival(candidate, finding.survival)
-    elif finding.ratio is not None:
-        ratio = finding.ratio
-        if spec.likelihood == "hsct" and ratio.measure != "hr":
-            rule = f"an {MEASURES[ratio.measure]}; the question takes hazard ratios"
-            candidate.leave_out("kind", rule.replace("an risk", "a risk"))
-        elif ratio.interval is None:
-            candidate.leave_out("kind", "no interval is printed")
-        elif finding.misprint is not None and not (
-            ratio.interval[0] <= ratio.estimate <= ratio.interval[1]
-            and is_symmetric(ratio.estimate, *ratio.interval)
-        ):
-            candidate.leave_out("kind", f"its interval is misprinted: {finding.misprint.why}")
-    elif finding.count is not None:
-        candidate.events, candidate.total = finding.count.events, finding.count.total
-    elif finding.grades is not None:
-        _read_grades(candidate, finding.grades, outcome)
-
-
-def _taken(spec: ModelSpec) -> tuple[tuple[str, ...], str]:
-    """Return the kinds of value that a question takes, and the word for them."""
-    if spec.likelihood == "survival":
-        return ("survival",), "survival at one time"
-    # a question with an exposure compares groups, one without is about arms
-    return (("ratio",), "ratios") if spec.exposure is not None else (("count", "grades"), "counts")
-
-
-def _read_survival(candidate: Candidate, survival: Survival) -> None:
-    if survival.lower is None or survival.upper is None:
-        candidate.leave_out("kind", "no interval is printed")
-    elif survival.estimate is None or not 0.0 < survival.estimate < 1.0:
-        candidate.leave_out("kind", "an estimate of 0 or 1 has no standard error")
-
-
-def _read_grades(candidate: Candidate, grades: dict[str, int], outcome: Outcome) -> None:
-    cut = outcome.from_grade
-    if outcome.graded_by is None:
-        candidate.leave_out("kind", f"a table of grades; {outcome.title} has no lowest grade")
-        return
-    fewest, most = events_from_grades(grades, from_grade=cut)
-    total = sum(patients for _, _, patients in grade_bands(grades))
-    straddling = [
-        f"{first}-{last}" for first, last, _ in grade_bands(grades) if first < cut <= last
-    ]
-    if straddling and fewest != most:
-        rule = f"grades {', '.join(straddling)} lie on both sides of the cut at grade {cut}"
-        candidate.leave_out("kind", rule)
-    elif total == 0:
-        candidate.leave_out("kind", "no patients")
-    else:
-        candidate.events, candidate.total = fewest, total
-
-
 def _set_aside(candidate: Candidate, _spec: ModelSpec, _: Outcome) -> None:
     if candidate.finding.set_aside is not None:
         candidate.leave_out("set aside", f"set aside: {candidate.finding.set_aside}")
@@ -241,7 +122,7 @@ def _timepoint(candidate: Candidate, spec: ModelSpec, _: Outcome) -> None:
     takes = ", ".join(spec.timepoint)
     if spec.timepoint and timepoint is not None and timepoint not in spec.timepoint:
         candidate.leave_out("timepoint", f"at {timepoint}; the question takes {takes}")
-    elif (survival := candidate.finding.survival) is not None and timepoint is None:
+    elif (survival := candidate.finding.survival) is not None and spec.timepoint and not timepoint:
         when = f"{survival.time:g} {survival.unit}s"
         candidate.leave_out("timepoint", f"at {when}; the question takes {takes}")
 
@@ -250,7 +131,7 @@ _ONE_BY_ONE: tuple[Callable[[Candidate, ModelSpec, Outcome], None], ...] = (
     _outcome,
     _include,
     _exposure,
-    _kind,
+    read_value,
     _set_aside,
     _reported_by,
     _population,
@@ -318,6 +199,7 @@ def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]
         preferences.append(_rank(finding.population, population_order(spec), ""))
     if spec.likelihood == "hsct":
         preferences.append(_rank(finding.time_handling, _TIME_HANDLING, "unclear time handling"))
+        preferences.append(_rank(finding.kind, kinds_taken(spec), ""))
     if finding.ratio is not None:
         adjusted = bool(finding.ratio.adjusted_for)
         preferences.append((0, "an adjusted ratio") if adjusted else (1, "unadjusted"))
@@ -383,6 +265,7 @@ def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterabl
         yield "admitted by name"
     if finding.ratio is not None and finding.ratio.reversed:
         yield "turned round: printed for the reverse comparison"
+    yield from follow_up_words(finding)
     if finding.reported_by is not None:
         yield f"quoted by {finding.reported_by}"
     if spec.timepoint and candidate.timepoint is None:

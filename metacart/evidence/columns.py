@@ -13,13 +13,16 @@ from metacart.records.study import Arm, Study
 from metacart.records.vocabulary import EXPOSURES, GRADINGS
 
 __all__ = [
+    "CONTRAST_COLUMNS",
     "COUNT_COLUMNS",
+    "HSCT_COLUMNS",
     "PLACE_COLUMNS",
     "RATIO_COLUMNS",
     "RESERVED",
     "SURVIVAL_COLUMNS",
     "Level",
     "absent_levels",
+    "counts_of_arms",
     "known_levels",
     "levels_of",
     "matches",
@@ -55,11 +58,24 @@ RATIO_COLUMNS: tuple[str, ...] = (
     "printed_as",
 )
 SURVIVAL_COLUMNS: tuple[str, ...] = ("survival", "lower", "upper", "level", "printed_as")
+_TWO_GROUPS = ("events", "total", "control_events", "control_total", "follow_up")
+CONTRAST_COLUMNS: tuple[str, ...] = (*_TWO_GROUPS, "printed_as")
+# of every kind of comparison; a row has those of its own
+HSCT_COLUMNS: tuple[str, ...] = (
+    *RATIO_COLUMNS,
+    "survival",
+    "survival_lower",
+    "survival_upper",
+    "control_survival",
+    "control_survival_lower",
+    "control_survival_upper",
+    *_TWO_GROUPS,
+)
 
 
 _A_YEAR = {"day": 365.25, "week": 365.25 / 7, "month": 12.0, "year": 1.0}
 RESERVED: frozenset[str] = frozenset(
-    (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *RATIO_COLUMNS, *SURVIVAL_COLUMNS)
+    (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *SURVIVAL_COLUMNS, *HSCT_COLUMNS)
 )
 
 
@@ -104,6 +120,12 @@ def recoded(name: str, level: Level | None, spec: ModelSpec) -> Level | None:
     return level
 
 
+def counts_of_arms(columns: Iterable[object]) -> bool:
+    """Return whether a table with these columns counts events of whole arms, not of two groups."""
+    names = {*columns}
+    return "events" in names and "control_events" not in names
+
+
 def known_levels(studies: Studies) -> dict[str, tuple[Level, ...]]:
     """Return every column that these studies give, with the levels that may stand in it."""
     closed = _closed()
@@ -126,10 +148,10 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
             yield Fault(
                 "exposure",
                 f"'{spec.exposure}' compares groups, but {spec.likelihood} takes whole arms",
-                "no exposure, or a likelihood that takes ratios",
-                'likelihood = "normal" or "hsct"',
+                "no exposure, or a likelihood that takes comparisons",
+                'likelihood = "normal", "two_arm" or "hsct"',
             )
-    elif spec.likelihood in ("hsct", "normal"):
+    elif spec.likelihood in ("hsct", "normal", "two_arm"):
         hint = 'exposure = "hsct"' if spec.likelihood == "hsct" else ""
         yield Fault("exposure", "this key is missing", ", ".join(EXPOSURES), hint)
     if spec.likelihood == "survival" and len(spec.timepoint) != 1:

@@ -53,7 +53,7 @@ def fallback_words(
         Nothing where it is of the preferred patients, else ``of the evaluable: no count of the
         infused``.
     """
-    order = preferred_before(finding.population, spec, ratio=finding.ratio is not None)
+    order = preferred_before(finding.population, spec, ratio=finding.exposure is not None)
     if not order:
         return []
     noun = "count" if finding.grades is not None else finding.kind
@@ -88,10 +88,14 @@ def fallbacks(evidence: pd.DataFrame, spec: ModelSpec) -> dict[str, list[str]]:
         return {}
     names = _names(evidence)
     for position, population in enumerate(evidence["population"].tolist()):
-        ratio = "ratio" in evidence.columns
+        ratio = _compares(evidence)
         if isinstance(population, str) and preferred_before(population, spec, ratio=ratio):
             found[population].append(names[position])
     return {population: rows for population, rows in found.items() if rows}
+
+
+def _compares(evidence: pd.DataFrame) -> bool:
+    return not {"ratio", "control_events"}.isdisjoint(evidence.columns)
 
 
 def _names(evidence: pd.DataFrame) -> list[str]:
@@ -134,7 +138,7 @@ def mixing(evidence: pd.DataFrame, spec: ModelSpec) -> str:
     found = fallbacks(evidence, spec)
     if not found:
         return ""
-    kind = "Ratios" if "ratio" in evidence.columns else "Rates"
+    kind = "Ratios" if _compares(evidence) else "Rates"
     parts = [f"of the {population} in {_join(rows)}" for population, rows in found.items()]
     if sum(map(len, found.values())) == len(evidence):
         return (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options
-from metacart.evidence.choice import Candidate
+from metacart.evidence.candidate import Candidate
 from metacart.evidence.collection import Studies
 from metacart.evidence.library import spec_of
 from metacart.evidence.selection import StudySource, candidates_of, studies_of

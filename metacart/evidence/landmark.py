@@ -8,7 +8,7 @@ from statistics import NormalDist
 from metacart.evidence.printed import midpoint
 from metacart.scales import SCALES
 
-__all__ = ["survival_se", "symmetric_loglog"]
+__all__ = ["log_hazard_ratio", "survival_se", "symmetric_loglog"]
 
 # papers print whole percents, of the estimate and of both limits
 _ROUNDING = 0.01
@@ -48,6 +48,38 @@ def survival_se(estimate: float, lower: float, upper: float, *, level: float = 0
         link = SCALES["loglog"].link
         return float(link(upper) - link(lower)) / twice
     return (upper - lower) / twice / (estimate * abs(math.log(estimate)))
+
+
+def log_hazard_ratio(
+    exposed: tuple[float, float, float],
+    control: tuple[float, float, float],
+    *,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Return the log hazard ratio of two survivals at one time, and its standard error.
+
+    Parameters
+    ----------
+    exposed, control : tuple of float
+        Survival, lower and upper limit, as shares; the estimates lie above 0 and below 1.
+    level : float
+        The level of both intervals.
+
+    Returns
+    -------
+    tuple of float
+        log(-log S₁) - log(-log S₀): the hazard ratio if hazards are proportional, else the ratio
+        of the cumulative hazards until then. SE² is the sum of both.
+
+    Examples
+    --------
+    >>> log_hr, se = log_hazard_ratio((0.91, 0.508, 0.987), (0.69, 0.306, 0.892))
+    >>> round(log_hr, 2), round(se, 2)
+    (-1.37, 1.17)
+    """
+    estimates = [math.log(-math.log(survival)) for survival, _, _ in (exposed, control)]
+    errors = [survival_se(*group, level=level) for group in (exposed, control)]
+    return estimates[0] - estimates[1], math.hypot(*errors)
 
 
 def symmetric_loglog(estimate: float, lower: float, upper: float) -> bool:

@@ -9,17 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options, shown
-from metacart.evidence.choice import Candidate, choose
+from metacart.evidence.candidate import Candidate
+from metacart.evidence.choice import choose
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import (
-    COUNT_COLUMNS,
     PLACE_COLUMNS,
-    RATIO_COLUMNS,
-    SURVIVAL_COLUMNS,
     absent_levels,
     spec_faults,
 )
 from metacart.evidence.gates import study_gates
+from metacart.evidence.kinds import value_columns, values_of
 from metacart.evidence.library import load_studies, spec_of
 from metacart.evidence.library_gates import library_gates
 from metacart.evidence.origin import in_file
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["StudySource", "account", "candidates_of", "studies_of", "tabulate"]
-
-_VALUES = {"ratio": RATIO_COLUMNS, "survival": SURVIVAL_COLUMNS}
 
 StudySource = Iterable[Study] | PathLike | Sequence[PathLike]
 
@@ -69,8 +66,9 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     were selected, or are among another arm of the question, unless ``admit`` names them. Then one
     finding an arm: the population named first, the timepoint named first (a finding without one
     comes last), a direct count before a table of grades, more patients before fewer. For a
-    comparison after CAR-T one finding a study: time-dependent before landmark before others,
-    adjusted before unadjusted. At last one report a cohort, by the question's ``representative``.
+    comparison after CAR-T one finding a study: time-dependent before landmark before others, then
+    a ratio before a pair of survival before counts (or as `kinds` says), adjusted before
+    unadjusted. At last one report a cohort, by the question's ``representative``.
     Filters match a level as recorded or as recoded.
     """
     import pandas as pd
@@ -85,9 +83,8 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     attributes = {name for each in used for name in each.arm.attributes}
     # a moderator that only arms left out have is a column without values, not a missing one
     attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
-    value = _VALUES.get(used[0].finding.kind, COUNT_COLUMNS)
     columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS)]
-    columns += [*sorted(attributes), *value]
+    columns += [*sorted(attributes), *value_columns(spec)]
     return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
 
 
@@ -209,7 +206,7 @@ def _empty(spec: ModelSpec, chosen: list[Candidate]) -> Fault:
 
 def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
     study, arm, finding = candidate.study, candidate.arm, candidate.finding
-    row: dict[str, Any] = {
+    return {
         **candidate.levels,
         "study": study.id,
         "arm": arm.id,
@@ -222,27 +219,5 @@ def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
         "timepoint": candidate.timepoint,
         "at": finding.at,
         "finding": candidate.number,
-    }
-    if finding.survival is not None:
-        survival = finding.survival
-        return row | {
-            "survival": survival.estimate,
-            "lower": survival.lower,
-            "upper": survival.upper,
-            "level": survival.level,
-            "printed_as": finding.printed_as,
-        }
-    if finding.ratio is None:
-        return row | {"events": candidate.events, "total": candidate.total}
-    ratio = finding.ratio.oriented()
-    return row | {
-        "kind": finding.kind,
-        "ratio": ratio.estimate,
-        "lower": ratio.lower,
-        "upper": ratio.upper,
-        "level": ratio.level,
-        "measure": ratio.measure,
-        "time_handling": finding.time_handling,
-        "adjusted_for": ", ".join(ratio.adjusted_for),
-        "printed_as": finding.printed_as,
+        **values_of(candidate),
     }

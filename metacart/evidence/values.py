@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from metacart.records.study import Finding
 from metacart.records.value import Survival, SurvivalPoint, grade_bands
 
-__all__ = ["value_words"]
+__all__ = ["comparison_words", "value_words"]
+
+
+def comparison_words(row: Mapping[str, Any]) -> str:
+    """Return what a row of an evidence table reports of two groups, or nothing.
+
+    Examples
+    --------
+    >>> comparison_words({"events": 2, "total": 27, "control_events": 9, "control_total": 18})
+    '2/27 v 9/18'
+    >>> comparison_words({"survival": 0.77, "control_survival": 0.364})
+    '77% v 36%'
+    """
+    known = {name: row.get(name) for name in _OF_GROUPS}
+    events, total, control, of, survival, without = (
+        None if value is None or value != value else value for value in known.values()
+    )
+    if None not in (events, total, control, of):
+        return f"{events:.0f}/{total:.0f} v {control:.0f}/{of:.0f}"
+    if survival is not None and without is not None:
+        return f"{100 * survival:.0f}% v {100 * without:.0f}%"
+    return ""
+
+
+_OF_GROUPS = (
+    *("events", "total", "control_events", "control_total"),
+    *("survival", "control_survival"),
+)
 
 
 def value_words(finding: Finding) -> str:

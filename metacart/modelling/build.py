@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.modelling.design import data_of, moderators_of
+from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.priors import resolve_priors
@@ -24,12 +24,15 @@ __all__ = ["build_model", "free_parameters"]
 
 
 def free_parameters(design: xr.Dataset, likelihood: Likelihood) -> tuple[str, ...]:
-    """Return the likelihood's own parameters about which the data say something."""
+    """Return the likelihood's own parameters about which the data say something.
+
+    Those that each finding has for itself are integrated out.
+    """
     data = data_of(design)
     return tuple(
         name
         for name, parameter in likelihood.parameters.items()
-        if parameter.needed(data) and parameter.identified(data)
+        if not parameter.each and parameter.needed(data) and parameter.identified(data)
     )
 
 
@@ -73,7 +76,12 @@ def build_model(
         name: design[name].to_numpy().tolist() for name in ("finding", "study", "coefficient")
     }
     with pm.Model(coords=coords) as model:
-        data = {name: pm.Data(name, values, dims="finding") for name, values in arrays.items()}
+        # what was prepared for the exact engine has further axes
+        data = {
+            name: pm.Data(name, values, dims="finding")
+            for name, values in arrays.items()
+            if values.ndim == 1
+        }
         if design.sizes["coefficient"]:
             x = design_columns(moderators_of(design), design)
             beta = _coefficients([priors[f"beta:{name}"] for name in coords["coefficient"]])
@@ -89,6 +97,11 @@ def build_model(
             linear = linear + effect[group]
         theta = pm.Deterministic("theta", linear, dims="finding")
         own = {name: _scalar(name, priors[name]) for name in free_parameters(design, likelihood)}
+        own |= {
+            name: _scalar(name, priors[name], dims=own_dim(design))
+            for name, parameter in likelihood.parameters.items()
+            if parameter.each and parameter.needed(arrays)
+        }
         likelihood.observe("y", theta + likelihood.shift(data, own), data, own, "finding")
     return model
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from metacart.errors import Fault, collected, nearest
+import numpy as np
+
+from metacart.errors import Fault, InputError, collected, nearest
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import RESERVED, known_levels, recoded, spec_faults
 from metacart.evidence.origin import in_file
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import level_text
-from metacart.records.priors import Support, parse_prior
+from metacart.records.priors import Prior, Support, parse_prior
 from metacart.records.spec import ModelSpec
 
-__all__ = ["model_faults", "prior_faults", "question_faults"]
+__all__ = ["model_faults", "own_priors", "prior_faults", "question_faults"]
 
 _SUPPORTS: dict[str, Support] = {"mu": "real", "beta": "real", "tau": "positive"}
 
@@ -78,6 +80,30 @@ def _recode_faults(spec: ModelSpec) -> Iterator[Fault]:
                 )
 
 
+def own_priors(spec: ModelSpec, likelihood: Likelihood) -> dict[str, Prior]:
+    """Return the priors of a likelihood's own parameters, those of the spec before the defaults.
+
+    Raises
+    ------
+    InputError
+        For one that cannot be read, or lives elsewhere than its parameter.
+    """
+    faults: list[Fault] = []
+    priors: dict[str, Prior] = {}
+    for name, own in likelihood.parameters.items():
+        place = f"priors.{name}"
+        with collected(faults):
+            text = spec.priors.get(name, own.prior)
+            prior = parse_prior(text, support=own.support, parameter=name, place=place)
+            if own.each and not np.isinf(prior.bounds).all():
+                allowed = "a distribution over all numbers"
+                faults.append(Fault(place, f"{prior} has bounds", allowed, f"such as {own.prior}"))
+            priors[name] = prior
+    if faults:
+        raise InputError(faults)
+    return priors
+
+
 def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
     """Return what is wrong with the priors of a spec; its own parameters need the likelihood."""
     supports = dict(_SUPPORTS)
@@ -96,6 +122,8 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
                     )
                 )
             continue
+        if likelihood is not None and name in likelihood.parameters:
+            continue
         texts: dict[str, object] = {f"priors.{name}": stated}
         if name == "beta" and isinstance(stated, dict):
             texts = {f"priors.beta.{key}": text for key, text in stated.items()}
@@ -113,6 +141,8 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
             with collected(faults):
                 parse_prior(text, support=supports[name], parameter=name, place=place)
     if likelihood is not None:
+        with collected(faults):
+            own_priors(spec, likelihood)
         faults += misplaced_priors(spec, likelihood)
     return faults
 

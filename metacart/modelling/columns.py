@@ -133,15 +133,19 @@ def numeric(
     least: float = -_LARGEST,
     most: float = _LARGEST,
     allowed: str = "a finite number",
+    rows: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return a column as floats; each value that cannot stand there becomes a fault and NaN.
 
-    A column that is missing is NaN throughout, and a fault of `require`.
+    A column that is missing is NaN throughout, and a fault of `require`. Where some `rows` are
+    asked for, the others are NaN whatever stands there.
     """
     values = np.full(len(evidence), np.nan)
     if name not in evidence.columns:
         return values
     for position, value in enumerate(evidence[name].tolist()):
+        if rows is not None and not rows[position]:
+            continue
         number = _as_number(value)
         if (
             number is None

@@ -1,222 +1,28 @@
-"""How a finding is observed, and on which scale: one frozen record a likelihood.
+"""The likelihoods: how a finding is observed, and on which scale, one entry each.
 
 A new likelihood is one new entry of `LIKELIHOODS`, or of a mapping that a user passes to ``fit``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, nearest
-from metacart.modelling import readers
-from metacart.records.priors import Support
+from metacart.modelling import counts, estimates, readers, reading_groups, transplant, two_groups
+from metacart.modelling.likelihood import Data, Likelihood, Parameter, Parameters
 from metacart.records.spec import ModelSpec
-from metacart.scales import SCALES, Scale
 
-__all__ = ["LIKELIHOODS", "Likelihood", "Parameter", "find_likelihood"]
-
-Array = NDArray[np.float64]
-Data = Mapping[str, NDArray[Any]]
-Parameters = Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a likelihood beside mu, beta and tau.
-
-    Attributes
-    ----------
-    prior : str
-        The default prior.
-    support : {"real", "positive", "unit"}
-        Where it lives.
-    needed : callable
-        From the data: whether any finding depends on it.
-    identified : callable
-        From the data: whether they say anything about it. Where they do not, it stays out of
-        the graph and its prior is applied to the posterior draw by draw.
-    """
-
-    prior: str
-    support: Support = "real"
-    needed: Callable[[Data], bool] = lambda _: True
-    identified: Callable[[Data], bool] = lambda _: True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likelihood:
-    """How a finding is observed.
-
-    Attributes
-    ----------
-    name, title, formula : str
-        The key, its words, and the distribution of one finding as a reader knows it.
-    scales : tuple of str
-        The model scales it allows, the default first.
-    columns : tuple of str
-        The columns that the evidence must have, in words.
-    priors : mapping of str to mapping of str to str
-        Default priors by scale and parameter; a scale without an entry has none.
-    parameters : mapping of str to Parameter
-        Parameters beside mu, beta and tau.
-    contrast : bool
-        Whether theta is a contrast of two groups (True) or the level of one arm.
-    read : callable
-        From (evidence, scale name): the arrays of the observed columns, each of length findings.
-        Raises `InputError` with every fault.
-    observe : callable
-        From (name, eta, data, parameters, dims): adds the observed variable to the open model.
-    logp : callable
-        From (eta, data, parameters): the log likelihood of each finding; broadcasts over leading
-        dimensions of eta.
-    derivatives : callable
-        From (eta, data, parameters): the first and second derivative of `logp` in eta. Minus the
-        second is the information of a finding, from which come weights and I².
-    simulate : callable
-        From (eta, data, parameters, rng): one replicate of the observed variable.
-    approximate : callable
-        From data: estimate and sampling variance of each finding on the model scale, by a normal
-        approximation. It sets how the sampler walks; never the posterior.
-    crude : callable
-        From (data, scale): estimate, lower and upper 95 % limit of each finding alone, on the
-        natural scale.
-    observed : str
-        The observed column among `read`'s arrays.
-    shift : callable
-        From (data, parameters): what stands between theta and what is observed, eta - theta.
-    """
-
-    name: str
-    title: str
-    formula: str
-    scales: tuple[str, ...]
-    columns: tuple[str, ...]
-    priors: Mapping[str, Mapping[str, str]]
-    read: Callable[[Any, str], dict[str, NDArray[Any]]]
-    observe: Callable[..., None]
-    logp: Callable[[Array, Data, Parameters], Array]
-    derivatives: Callable[[Array, Data, Parameters], tuple[Array, Array]]
-    simulate: Callable[[Array, Data, Parameters, np.random.Generator], Array]
-    approximate: Callable[[Data], tuple[Array, Array]]
-    crude: Callable[[Data, Scale], tuple[Array, Array, Array]]
-    observed: str
-    contrast: bool = False
-    parameters: Mapping[str, Parameter] = MappingProxyType({})
-    shift: Callable[[Data, Parameters], Any] = lambda _data, _parameters: 0.0
-
-
-# --- binomial -----------------------------------------------------------------------------------
-
-
-def _observe_binomial(
-    name: str, eta: Any, data: Mapping[str, Any], _parameters: Any, dims: str
-) -> None:
-    import pymc as pm
-
-    pm.Binomial(name, n=data["total"], logit_p=eta, observed=data["events"], dims=dims)
-
-
-def _logp_binomial(eta: Array, data: Data, _parameters: Parameters) -> Array:
-    from scipy.special import gammaln
-
-    y, n = data["events"], data["total"]
-    constant = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
-    # log(1 + exp(eta)) in steps of which each is a vector instruction, as logaddexp is not
-    softplus = np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
-    result: Array = constant + y * eta - n * softplus
-    return result
-
-
-def _derivatives_binomial(eta: Array, data: Data, _parameters: Parameters) -> tuple[Array, Array]:
-    p = SCALES["logit"].inverse(eta)
-    n = data["total"]
-    return data["events"] - n * p, -n * p * (1.0 - p)
-
-
-def _simulate_binomial(
-    eta: Array, data: Data, _parameters: Parameters, rng: np.random.Generator
-) -> Array:
-    return rng.binomial(data["total"], SCALES["logit"].inverse(eta)).astype(np.float64)
-
-
-def _approximate_binomial(data: Data) -> tuple[Array, Array]:
-    # half an event and half a non-event more, so that 0/n and n/n have a finite scale
-    p = (data["events"] + 0.5) / (data["total"] + 1.0)
-    return SCALES["logit"].link(p), 1.0 / ((data["total"] + 1.0) * p * (1.0 - p))
-
-
-def _crude_counts(data: Data, _scale: Scale) -> tuple[Array, Array, Array]:
-    """Clopper-Pearson: the exact interval of a binomial proportion."""
-    from scipy.stats import beta
-
-    y, n = data["events"].astype(float), data["total"].astype(float)
-    with np.errstate(invalid="ignore"):
-        lower = np.where(y > 0, beta.ppf(0.025, y, n - y + 1), 0.0)
-        upper = np.where(y < n, beta.ppf(0.975, y + 1, n - y), 1.0)
-    return y / n, lower, upper
-
-
-# --- normal -------------------------------------------------------------------------------------
-
-
-def _observe_normal(
-    name: str, eta: Any, data: Mapping[str, Any], _parameters: Any, dims: str
-) -> None:
-    import pymc as pm
-
-    pm.Normal(name, mu=eta, sigma=data["se"], observed=data["estimate"], dims=dims)
-
-
-def _logp_normal(eta: Array, data: Data, _parameters: Parameters) -> Array:
-    z = (data["estimate"] - eta) / data["se"]
-    result: Array = -0.5 * z**2 - np.log(data["se"]) - 0.5 * np.log(2.0 * np.pi)
-    return result
-
-
-def _derivatives_normal(eta: Array, data: Data, _parameters: Parameters) -> tuple[Array, Array]:
-    precision = data["se"] ** -2.0
-    return (data["estimate"] - eta) * precision, np.broadcast_to(-precision, np.shape(eta))
-
-
-def _simulate_normal(
-    eta: Array, data: Data, _parameters: Parameters, rng: np.random.Generator
-) -> Array:
-    return rng.normal(eta, data["se"])
-
-
-def _approximate_normal(data: Data) -> tuple[Array, Array]:
-    return data["estimate"], data["se"] ** 2.0
-
-
-def _crude_normal(data: Data, scale: Scale) -> tuple[Array, Array, Array]:
-    half = 1.959963984540054 * data["se"]
-    return (
-        scale.inverse(data["estimate"]),
-        scale.inverse(data["estimate"] - half),
-        scale.inverse(data["estimate"] + half),
-    )
-
-
-def _crude_survival(data: Data, _scale: Scale) -> tuple[Array, Array, Array]:
-    """As printed: the interval need not be symmetric on the model scale."""
-    return data["survival"], data["lower"], data["upper"]
-
-
-# --- the transplant question --------------------------------------------------------------------
-
-
-def _shift_bias(data: Data, parameters: Parameters) -> Any:
-    """Immortal time: observed = theta + b where the time before transplant was not handled."""
-    if "bias" not in parameters:
-        return 0.0
-    return parameters["bias"] * data["biased"]
-
+__all__ = [
+    "LIKELIHOODS",
+    "Data",
+    "Likelihood",
+    "Parameter",
+    "Parameters",
+    "find_likelihood",
+]
 
 ARM_PRIORS = {"mu": "Normal(0, 1.5)", "beta": "Normal(0, 1)", "tau": "HalfNormal(1)"}
 CONTRAST_PRIORS = {"mu": "Normal(0, 1.5)", "beta": "Normal(0, 1)", "tau": "HalfNormal(0.5)"}
@@ -230,12 +36,12 @@ _ENTRIES = (
         columns=("events", "total"),
         priors={"logit": ARM_PRIORS},
         read=readers.read_counts,
-        observe=_observe_binomial,
-        logp=_logp_binomial,
-        derivatives=_derivatives_binomial,
-        simulate=_simulate_binomial,
-        approximate=_approximate_binomial,
-        crude=_crude_counts,
+        observe=counts.observe_binomial,
+        logp=counts.logp_binomial,
+        derivatives=counts.derivatives_binomial,
+        simulate=counts.simulate_binomial,
+        approximate=counts.approximate_binomial,
+        crude=counts.crude_counts,
         observed="events",
     ),
     Likelihood(
@@ -246,12 +52,12 @@ _ENTRIES = (
         columns=("estimate and se", "or ratio, lower, upper"),
         priors={"log": CONTRAST_PRIORS},
         read=readers.read_estimates,
-        observe=_observe_normal,
-        logp=_logp_normal,
-        derivatives=_derivatives_normal,
-        simulate=_simulate_normal,
-        approximate=_approximate_normal,
-        crude=_crude_normal,
+        observe=estimates.observe_normal,
+        logp=estimates.logp_normal,
+        derivatives=estimates.derivatives_normal,
+        simulate=estimates.simulate_normal,
+        approximate=estimates.approximate_normal,
+        crude=estimates.crude_normal,
         observed="estimate",
         contrast=True,
     ),
@@ -263,28 +69,54 @@ _ENTRIES = (
         columns=("survival, lower, upper",),
         priors={"loglog": ARM_PRIORS},
         read=readers.read_survival,
-        observe=_observe_normal,
-        logp=_logp_normal,
-        derivatives=_derivatives_normal,
-        simulate=_simulate_normal,
-        approximate=_approximate_normal,
-        crude=_crude_survival,
+        observe=estimates.observe_normal,
+        logp=estimates.logp_normal,
+        derivatives=estimates.derivatives_normal,
+        simulate=estimates.simulate_normal,
+        approximate=estimates.approximate_normal,
+        crude=estimates.crude_survival,
         observed="estimate",
+    ),
+    Likelihood(
+        name="two_arm",
+        title="exact counts of two groups, with a baseline of each comparison",
+        formula="control ~ Binomial(n₀, g⁻¹(b)), exposed ~ Binomial(n₁, g⁻¹(b + θ))",
+        scales=("logit", "cloglog"),
+        columns=("events, total", "control_events, control_total"),
+        priors=dict.fromkeys(("logit", "cloglog", "log"), CONTRAST_PRIORS),
+        read=reading_groups.read_groups,
+        observe=two_groups.observe_groups,
+        logp=two_groups.logp_groups,
+        derivatives=two_groups.derivatives_groups,
+        simulate=two_groups.simulate_groups,
+        approximate=estimates.approximate_normal,
+        crude=two_groups.crude_groups,
+        observed="estimate",
+        contrast=True,
+        parameters={"baseline": Parameter(prior="Normal(0, 1.5)", each=True)},
+        prepare=two_groups.prepare_groups,
+        draw=two_groups.draw_groups,
     ),
     Likelihood(
         name="hsct",
         title="hazard ratios of transplant against none, with the bias of immortal time",
-        formula="log hazard ratio ~ Normal(θ + b, se), b only where immortal time was not handled",
+        formula="log hazard ratio ~ Normal(θ + b, se), or counts of both groups at θ + b on the "
+        "cloglog scale; b only where immortal time was not handled",
         scales=("log",),
-        columns=("kind", "ratio, lower, upper", "time_handling"),
+        columns=(
+            "kind, time_handling",
+            "ratio, lower, upper",
+            "or survival, control_survival with their limits",
+            "or events, total, control_events, control_total",
+        ),
         priors={"log": CONTRAST_PRIORS},
-        read=readers.read_transplant,
-        observe=_observe_normal,
-        logp=_logp_normal,
-        derivatives=_derivatives_normal,
-        simulate=_simulate_normal,
-        approximate=_approximate_normal,
-        crude=_crude_normal,
+        read=reading_groups.read_transplant,
+        observe=transplant.observe_transplant,
+        logp=transplant.logp_transplant,
+        derivatives=transplant.derivatives_transplant,
+        simulate=transplant.simulate_transplant,
+        approximate=estimates.approximate_normal,
+        crude=transplant.crude_transplant,
         observed="estimate",
         contrast=True,
         parameters={
@@ -292,9 +124,16 @@ _ENTRIES = (
                 prior="Normal(-0.45, 0.25)",
                 needed=lambda data: bool(np.any(data["biased"] > 0)),
                 identified=lambda data: bool(np.any(data["biased"] == 0)),
-            )
+            ),
+            "baseline": Parameter(
+                prior="Normal(0, 1.5)",
+                each=True,
+                needed=lambda data: bool(np.any(data["contrast"])),
+            ),
         },
-        shift=_shift_bias,
+        shift=transplant.shift_bias,
+        prepare=transplant.prepare_transplant,
+        draw=transplant.draw_transplant,
     ),
 )
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from metacart.errors import Fault
 from metacart.modelling.columns import is_missing
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
 from metacart.records.named_priors import CATALOGUE, MEASURES, find_named
 from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["measures_of", "misplaced_priors"]
+__all__ = ["measures_of", "misplaced_priors", "ratio_words"]
 
 _RATIOS = {"or": "odds_ratio", "rr": "risk_ratio", "hr": "hazard_ratio"}
 _CONTRASTS = {
@@ -49,6 +49,15 @@ def measures_of(
         named = {_RATIOS[str(word).lower()] for word in words if str(word).lower() in _RATIOS}
         found &= named or found
     return frozenset(found)
+
+
+def ratio_words(spec: ModelSpec, evidence: pd.DataFrame) -> str:
+    """Return which ratio a question of contrasts asks for: ``hazard ratio``, or only ``ratio``."""
+    likelihood = LIKELIHOODS.get(spec.likelihood)
+    if likelihood is None:
+        return "ratio"
+    found = measures_of(spec, likelihood, evidence=evidence) & {*_RATIOS.values()}
+    return next(iter(found)).replace("_", " ") if len(found) == 1 else "ratio"
 
 
 def misplaced_priors(

@@ -9,7 +9,7 @@ import numpy as np
 
 from metacart.errors import Fault, InputError
 from metacart.evidence.origin import in_file
-from metacart.modelling.check import prior_faults
+from metacart.modelling.check import own_priors, prior_faults
 from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior, parse_prior
@@ -46,7 +46,7 @@ def spec_priors(spec: ModelSpec, likelihood: Likelihood, *, scale: str) -> dict[
     if faults := prior_faults(spec, likelihood):
         raise InputError(in_file(spec, faults))
     priors = _of_studies(spec, likelihood, scale, {}, faults)
-    priors |= {name: _own(spec, likelihood, name) for name in likelihood.parameters}
+    priors |= own_priors(spec, likelihood)
     if faults:
         raise InputError(in_file(spec, faults))
     return priors
@@ -69,10 +69,6 @@ def _of_studies(
         else:
             priors[name] = parse_prior(text, parameter=name)
     return priors
-
-
-def _own(spec: ModelSpec, likelihood: Likelihood, name: str) -> Prior:
-    return parse_prior(spec.priors.get(name, likelihood.parameters[name].prior))
 
 
 def beta_text(spec: ModelSpec, moderator: str) -> str | None:
@@ -118,9 +114,9 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     data = data_of(design)
     priors = _of_studies(spec, likelihood, scale, data, faults)
     priors |= {
-        name: _own(spec, likelihood, name)
-        for name, own in likelihood.parameters.items()
-        if own.needed(data)
+        name: prior
+        for name, prior in own_priors(spec, likelihood).items()
+        if likelihood.parameters[name].needed(data)
     }
     _resolve_beta(spec, design, defaults, faults, priors)
     if faults:

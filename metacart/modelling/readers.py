@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, collected, nearest
+from metacart.errors import Fault, InputError
 from metacart.evidence.conversions import interval_to_se
 from metacart.evidence.landmark import survival_se
 from metacart.evidence.printed import is_symmetric, midpoint
@@ -17,7 +17,21 @@ from metacart.scales import SCALES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_counts", "read_estimates", "read_survival", "read_transplant"]
+__all__ = [
+    "Rows",
+    "counts_of",
+    "levels_of_intervals",
+    "ratios_of",
+    "read_counts",
+    "read_estimates",
+    "read_survival",
+    "survival_of",
+    "too_precise",
+]
+
+# the rows that are to be read; the others are NaN
+Rows = NDArray[np.bool_] | None
+
 
 # An estimate may lie off the middle of its interval by the rounding of what was printed, and by
 # this share of the half-width, before the standard error read from the interval means nothing.
@@ -29,36 +43,40 @@ _MOST_PATIENTS, _SMALLEST, _PRECISION = 1e9, 1e-12, 1e-6
 def read_counts(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
     """Read ``events`` and ``total``: whole numbers, 0 ≤ events ≤ total, total ≥ 1."""
     faults = require(evidence, ("events", "total"))
-    events = numeric(
-        evidence,
-        "events",
-        faults,
-        whole=True,
-        least=0,
-        most=_MOST_PATIENTS,
-        allowed="a whole number of 0 or more",
-    )
-    total = numeric(
-        evidence,
-        "total",
-        faults,
-        whole=True,
-        least=1,
-        most=_MOST_PATIENTS,
-        allowed="a whole number of 1 or more",
+    counts = counts_of(evidence, faults)
+    if faults:
+        raise InputError(faults)
+    return {name: values.astype(np.int64) for name, values in counts.items()}
+
+
+def counts_of(
+    evidence: pd.DataFrame, faults: list[Fault], *, group: str = "", rows: Rows = None
+) -> dict[str, NDArray[np.float64]]:
+    """Return events and total of a group; faults are added."""
+    names = (f"{group}events", f"{group}total")
+    events, total = (
+        numeric(
+            evidence,
+            name,
+            faults,
+            whole=True,
+            least=least,
+            most=_MOST_PATIENTS,
+            allowed=f"a whole number of {least} or more",
+            rows=rows,
+        )
+        for name, least in zip(names, (0, 1), strict=True)
     )
     faults += [
         Fault(
-            f"{row_name(evidence, position)}, columns 'events' and 'total'",
+            f"{row_name(evidence, position)}, columns '{names[0]}' and '{names[1]}'",
             f"{events[position]:.0f} events among {total[position]:.0f}",
             "events at most total",
             "check whether the two are swapped",
         )
         for position in np.flatnonzero(events > total)
     ]
-    if faults:
-        raise InputError(faults)
-    return {"events": events.astype(np.int64), "total": total.astype(np.int64)}
+    return dict(zip(names, (events, total), strict=True))
 
 
 def read_estimates(evidence: pd.DataFrame, scale: str) -> dict[str, NDArray[Any]]:
@@ -83,17 +101,17 @@ def read_estimates(evidence: pd.DataFrame, scale: str) -> dict[str, NDArray[Any]
             )
         )
     if {"ratio", "lower", "upper"} & have:
-        return read_ratios(evidence)
+        return ratios_of(evidence)
     faults = require(evidence, ("estimate", "se"))
     estimate = numeric(evidence, "estimate", faults)
     se = numeric(evidence, "se", faults, above=0, allowed="a finite number above 0")
-    faults += _too_precise(evidence, estimate, se, "column 'se'")
+    faults += too_precise(evidence, estimate, se, "column 'se'")
     if faults:
         raise InputError(faults)
     return {"estimate": estimate, "se": se}
 
 
-def _too_precise(
+def too_precise(
     evidence: pd.DataFrame, estimate: NDArray[np.float64], se: NDArray[np.float64], columns: str
 ) -> list[Fault]:
     """Return a fault for each standard error that no study of this spread can have."""
@@ -113,17 +131,17 @@ def _too_precise(
     ]
 
 
-def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Read ratios with their intervals and put them on the log scale.
+def ratios_of(evidence: pd.DataFrame, rows: Rows = None) -> dict[str, NDArray[Any]]:
+    """Return ratios with their intervals as estimates and standard errors on the log scale.
 
     An interval that is not symmetric on the log scale is refused.
     """
     faults = require(evidence, ("ratio", "lower", "upper"))
     ratio, lower, upper = (
-        numeric(evidence, name, faults, above=0, allowed="a finite number above 0")
+        numeric(evidence, name, faults, above=0, allowed="a finite number above 0", rows=rows)
         for name in ("ratio", "lower", "upper")
     )
-    level = _levels(evidence, faults)
+    level = levels_of_intervals(evidence, faults, rows)
     columns = "columns 'ratio', 'lower', 'upper'"
     se = np.full(len(evidence), np.nan)
     # a row with a fault of its own, or without a column, has none beside it here
@@ -151,17 +169,19 @@ def read_ratios(evidence: pd.DataFrame) -> dict[str, NDArray[Any]]:
             se[position] = interval_to_se(low, high, estimate=mid, level=level[position])
     with np.errstate(invalid="ignore"):
         estimate = np.log(ratio)
-    faults += _too_precise(evidence, estimate, se, columns)
+    faults += too_precise(evidence, estimate, se, columns)
     if faults:
         raise InputError(faults)
     return {"estimate": estimate, "se": se}
 
 
-def _levels(evidence: pd.DataFrame, faults: list[Fault]) -> NDArray[np.float64]:
+def levels_of_intervals(
+    evidence: pd.DataFrame, faults: list[Fault], rows: Rows = None
+) -> NDArray[np.float64]:
     """Return the level of each interval, 0.95 without such a column; faults are added."""
     if "level" not in evidence.columns:
         return np.full(len(evidence), 0.95)
-    level = numeric(evidence, "level", faults, above=0, allowed="such as 0.95")
+    level = numeric(evidence, "level", faults, above=0, allowed="such as 0.95", rows=rows)
     wrong = (level <= 0.5) | (level >= 1)
     faults += [
         Fault(
@@ -182,15 +202,31 @@ def read_survival(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]
     interval is symmetric on it, else it comes from the width of the interval by the delta method.
     """
     faults = require(evidence, ("survival", "lower", "upper"))
-    inside = "a share above 0 and below 1"
-    survival = numeric(evidence, "survival", faults, above=0, most=1, allowed=inside)
-    lower = numeric(evidence, "lower", faults, least=0, most=1, allowed="a share from 0 to 1")
-    upper = numeric(evidence, "upper", faults, least=0, most=1, allowed="a share from 0 to 1")
-    level = _levels(evidence, faults)
+    data = survival_of(evidence, ("survival", "lower", "upper"), faults)
+    if not faults:
+        columns = "columns 'survival', 'lower', 'upper'"
+        faults += too_precise(evidence, data["estimate"], data["se"], columns)
+    if faults:
+        raise InputError(faults)
+    return data
+
+
+def survival_of(
+    evidence: pd.DataFrame, names: tuple[str, str, str], faults: list[Fault], rows: Rows = None
+) -> dict[str, NDArray[np.float64]]:
+    """Return survival with its limits, and −log(−log S) with its standard error; faults added."""
+    inside, any_share = "a share above 0 and below 1", "a share from 0 to 1"
+    survival = numeric(evidence, names[0], faults, above=0, most=1, allowed=inside, rows=rows)
+    lower, upper = (
+        numeric(evidence, name, faults, least=0, most=1, allowed=any_share, rows=rows)
+        for name in names[1:]
+    )
+    level = levels_of_intervals(evidence, faults, rows)
     se = np.full(len(evidence), np.nan)
+    columns = ", ".join(f"'{name}'" for name in names)
     for position in np.flatnonzero(np.isfinite(survival) & np.isfinite(lower) & np.isfinite(upper)):
         mid, low, high = survival[position], lower[position], upper[position]
-        place = f"{row_name(evidence, position)}, columns 'survival', 'lower', 'upper'"
+        place = f"{row_name(evidence, position)}, columns {columns}"
         if mid == 1.0:
             hint = "use the counts of this study: 0 events among its patients"
             faults.append(Fault(place, "a survival of 1 has no standard error", inside, hint))
@@ -199,44 +235,10 @@ def read_survival(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]
             faults.append(Fault(place, found, "an interval that contains its estimate"))
         elif np.isfinite(level[position]):
             se[position] = survival_se(mid, low, high, level=level[position])
-    estimate = SCALES["loglog"].link(survival)
-    if not faults:
-        faults += _too_precise(evidence, estimate, se, "columns 'survival', 'lower', 'upper'")
-    if faults:
-        raise InputError(faults)
     return {
-        "estimate": estimate,
+        "estimate": SCALES["loglog"].link(survival),
         "se": se,
         "survival": survival,
         "lower": lower,
         "upper": upper,
     }
-
-
-def read_transplant(evidence: pd.DataFrame, _scale: str) -> dict[str, NDArray[Any]]:
-    """Read reported hazard ratios of transplant and how each study handled time."""
-    from metacart.records.vocabulary import TIME_HANDLINGS
-
-    faults = require(evidence, ("kind", "time_handling"))
-    for position, kind in enumerate(evidence.get("kind", [])):
-        if kind != "ratio":
-            faults.append(
-                Fault(f"{row_name(evidence, position)}, column 'kind'", f"{kind!r}", "'ratio'")
-            )
-    for position, handling in enumerate(evidence.get("time_handling", [])):
-        if handling not in TIME_HANDLINGS:
-            faults.append(
-                Fault(
-                    f"{row_name(evidence, position)}, column 'time_handling'",
-                    f"{handling!r}",
-                    ", ".join(TIME_HANDLINGS),
-                    nearest(handling, TIME_HANDLINGS),
-                )
-            )
-    columns: dict[str, NDArray[Any]] = {}
-    with collected(faults):
-        columns = read_ratios(evidence)
-    if faults:
-        raise InputError(faults)
-    handled = evidence["time_handling"].isin(["landmark", "time-dependent"]).to_numpy()
-    return columns | {"biased": np.where(handled, 0.0, 1.0)}

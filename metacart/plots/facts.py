@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from metacart.evidence.values import comparison_words
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
+from metacart.modelling.measures import ratio_words
 from metacart.records.spec import ModelSpec
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES
 from metacart.scales import Scale
@@ -37,7 +39,6 @@ _WORDS = {"scfv": "scFv", "prior_scfv": "scFv before", "hsct": "HSCT"}
 _SIDES = {"hsct": ("transplant", "no transplant")}
 # ratios with more decimals were computed, not printed
 _PRINTED = 4
-_RATIOS = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
 
 
 def measure_of(scale: Scale) -> Measure:
@@ -96,11 +97,7 @@ def axis_words(fit: xr.DataTree) -> str:
 
 def ratio_name(fit: xr.DataTree) -> str:
     """Return which ratio it is, where the evidence says so."""
-    names = {str(value).lower() for value in _column(evidence_of(fit), "measure") if value}
-    known = {_RATIOS.get(name, "ratio") for name in names}
-    if len(known) == 1:
-        return known.pop()
-    return "hazard ratio" if spec_of(fit).likelihood == "hsct" else "ratio"
+    return ratio_words(spec_of(fit), evidence_of(fit))
 
 
 def favours(fit: xr.DataTree) -> tuple[str, str] | None:
@@ -160,7 +157,8 @@ def reported(fit: xr.DataTree) -> list[Reported]:
         name: _column(evidence, name)
         for name in (
             "study", "label", "arm", "arm_label", "year", "events", "total", "ratio", "lower",
-            "upper", "level", "measure", "time_handling", "estimate", "se",
+            "upper", "level", "measure", "time_handling", "estimate", "se", "survival",
+            "control_events", "control_total", "control_survival",
         )
     }  # fmt: skip
     findings = []
@@ -180,13 +178,16 @@ def reported(fit: xr.DataTree) -> list[Reported]:
 
 
 def _text(row: dict[str, Any]) -> str:
+    handling = str(row["time_handling"] or "")
+    if words := comparison_words(row):
+        return ", ".join(part for part in (words, handling) if part)
     if row["events"] is not None and row["total"] is not None:
         return f"{row['events']:.0f}/{row['total']:.0f}"
     if row["ratio"] is not None:
         name = str(row["measure"] or "").upper()
         places = _places(row)
         text = f"{row['ratio']:.4g}" if places is None else f"{row['ratio']:.{places}f}"
-        parts = [f"{name} {text}".strip(), str(row["time_handling"] or "")]
+        parts = [f"{name} {text}".strip(), handling]
         return ", ".join(part for part in parts if part)
     if row["estimate"] is not None and row["se"] is not None:
         return f"{row['estimate']:.3g} (SE {row['se']:.3g})".replace("-", "−")

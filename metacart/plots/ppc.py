@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.evidence.columns import counts_of_arms
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
@@ -101,7 +102,7 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
     }
     texts = {column: dict(zip(names, values, strict=True)) for column, values in cells.items()}
     unit = "\n%" if measure == "rate" else ""
-    counts = "events" in evidence_of(fit)
+    counts = counts_of_arms(evidence_of(fit).columns)
     verdict = _verdict(sum(outside), len(findings))
     with style():
         page = open_page(

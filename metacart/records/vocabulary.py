@@ -48,6 +48,8 @@ class Outcome:
         The outcome whose table of grades gives this one.
     from_grade : int
         The lowest grade that counts, where grades give the events.
+    counted_by : str or None
+        The outcome that counts the events of this one, a survival.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Outcome:
     parent: str | None = None
     graded_by: str | None = None
     from_grade: int = 1
+    counted_by: str | None = None
 
 
 OUTCOMES: dict[str, Outcome] = {
@@ -157,7 +160,13 @@ OUTCOMES: dict[str, Outcome] = {
             "lower",
             parent="death",
         ),
-        Outcome("overall_survival", "overall survival", "time to death from any cause", "higher"),
+        Outcome(
+            "overall_survival",
+            "overall survival",
+            "time to death from any cause",
+            "higher",
+            counted_by="death",
+        ),
         Outcome(
             "event_free_survival",
             "event-free survival",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from metacart.evidence.columns import counts_of_arms
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
+from metacart.modelling.measures import ratio_words
 from metacart.records.priors import parse_prior
 from metacart.records.vocabulary import Outcome
 from metacart.report.answer_parts import Answer, kept
@@ -191,7 +193,7 @@ def _until(fit: xr.DataTree) -> str:
 def _counted(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> str:
     """Return ``In two cohorts (A 2020, B 2021), 61 of 67 patients reached remission``."""
     evidence = evidence_of(fit)
-    if "events" not in evidence:
+    if not counts_of_arms(evidence):
         return f"{capital(outcome.title)}{_until(fit)} was estimated in {basis.named()}"
     events, total = (int(evidence[name].sum()) for name in ("events", "total"))
     return f"In {basis.named()}, {events} of {total} patients {reached(outcome)}"
@@ -199,10 +201,7 @@ def _counted(fit: xr.DataTree, outcome: Outcome, basis: Basis) -> str:
 
 def _ratio_words(fit: xr.DataTree, outcome: Outcome) -> str:
     spec, evidence = spec_of(fit), evidence_of(fit)
-    measures = set(evidence["measure"]) if "measure" in evidence else set()
-    name = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}.get(
-        str(next(iter(measures))) if len(measures) == 1 else "", "ratio"
-    )
+    name = ratio_words(spec, evidence)
     of = event_of(outcome) if name == "hazard ratio" else outcome.title
     sides = f", {' against '.join(exposed_words(spec.exposure))}" if spec.exposure else ""
     return f"{name} of {of}{sides}"

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Basis", "Group", "basis_of", "compared_table", "patients_of"]
 
-# An outcome that has no counts of its own under its name has those of its event.
 # beyond so many studies their names stand in the tables alone
 _MANY = 4
-_EVENTS = {"overall_survival": "death"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +133,21 @@ def basis_of(evidence: pd.DataFrame, spec: ModelSpec, studies: Studies) -> Basis
     for row in evidence.to_dict("records"):
         study = studies[str(row["study"])]
         arm, finding = study.arm(str(row["arm"])), study.findings[int(row["finding"])]
-        total = row.get("total")
-        if total is not None:
+        if finding.contrast is not None:
+            counts = finding.contrast.exposed, finding.contrast.unexposed
+            patients = sum(count.total for count in counts)
+            groups.append(Group(study, arm, finding, patients, counts[0].total, counts))
+        elif (total := row.get("total")) is not None and total == total:
             groups.append(Group(study, arm, finding, int(total)))
         else:
-            groups.append(_compared(study, arm, finding, spec))
+            events = studies.vocabulary[spec.outcome or ""].counted_by
+            groups.append(_compared(study, arm, finding, spec, events))
     return Basis(tuple(groups), spec.exposure)
 
 
-def _compared(study: Study, arm: Arm, finding: Finding, spec: ModelSpec) -> Group:
+def _compared(
+    study: Study, arm: Arm, finding: Finding, spec: ModelSpec, events: str | None
+) -> Group:
     """Look up how many were compared, which a ratio does not say."""
     alike = [
         other
@@ -167,7 +171,7 @@ def _compared(study: Study, arm: Arm, finding: Finding, spec: ModelSpec) -> Grou
             for other in alike
             if other.contrast is not None
             and other.exposure == spec.exposure
-            and other.outcome in (spec.outcome, _EVENTS.get(spec.outcome or ""))
+            and other.outcome in (spec.outcome, events)
         ),
         None,
     )

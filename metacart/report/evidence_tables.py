@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from metacart.evidence.collection import Studies
+from metacart.evidence.columns import counts_of_arms
+from metacart.evidence.values import value_words
 from metacart.records.study import Finding, Study
 from metacart.records.value import Ratio
 from metacart.report.cells import recorded_level, study_cell, when_cell
@@ -37,7 +39,7 @@ def evidence_table(
     """
     evidence = question.evidence
     assert evidence is not None
-    rules = _rules(question.account)
+    rules, values = _rules(question.account), _value_columns(evidence)
     records = evidence.to_dict("records")
     body = []
     for position, row in enumerate(records):
@@ -49,7 +51,7 @@ def evidence_table(
                 study_cell(study),
                 row["arm_label"],
                 when_cell(row),
-                *_value_cells(finding, row, limits),
+                *_value_cells(finding, row, limits)[-len(values) :],
                 *(
                     recorded_level(name, study, study.arm(finding.arm), finding, question.spec)
                     for name in question.spec.moderator_columns
@@ -57,14 +59,6 @@ def evidence_table(
                 _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
             )
         )
-    values: tuple[Column, ...] = (
-        Column("Waiting time before transplant"),
-        Column("Ratio (95 % interval)", "number"),
-    )
-    if "events" in evidence:
-        values = (Column("Events / patients", "number"), Column("Rate, % (exact 95 %)", "number"))
-    elif "survival" in evidence:
-        values = (Column("Survival, % (95 % interval)", "number"),)
     columns = [
         Column("Study"),
         Column("Arm", "text"),
@@ -76,9 +70,23 @@ def evidence_table(
     return table_of(f"Evidence used: {count_of(len(records), 'finding')}", columns, body)
 
 
+def _value_columns(evidence: pd.DataFrame) -> tuple[Column, ...]:
+    if counts_of_arms(evidence):
+        return Column("Events / patients", "number"), Column("Rate, % (exact 95 %)", "number")
+    if "kind" in evidence:
+        waiting = Column("Waiting time before transplant")
+        return waiting, Column("Reported (95 % interval)", "number")
+    if "survival" in evidence:
+        return (Column("Survival, % (95 % interval)", "number"),)
+    return (Column("Events / patients of both groups", "number"),)
+
+
 def _value_cells(finding: Finding, row: dict[Any, Any], limits: Any) -> tuple[str, ...]:
+    waiting = _WAITING.get(finding.time_handling or "", "")
     if finding.ratio is not None:
-        return _ratio_cells(finding, finding.ratio)
+        return waiting, _ratio_words(finding.ratio)
+    if finding.exposure is not None:
+        return waiting, value_words(finding)
     if finding.survival is None:
         return _count_cells(row, limits)
     ends = f"{percent(row['lower'])} to {percent(row['upper'])}"
@@ -94,15 +102,14 @@ _WAITING = {
 }
 
 
-def _ratio_cells(finding: Finding, ratio: Ratio) -> tuple[str, str]:
+def _ratio_words(ratio: Ratio) -> str:
     level = "" if ratio.level == 0.95 else f", {percent(ratio.level)} %"
     # as printed, the last digit the paper's; three digits where it is turned round
     turned = ratio.oriented()
     form = ".3g" if ratio.reversed else "g"
     ends = f"{turned.lower:{form}} to {turned.upper:{form}}{level}"
-    waiting = _WAITING.get(finding.time_handling or "", "")
     printed = f"; printed for the reverse, {ratio.estimate:g}" if ratio.reversed else ""
-    return waiting, f"{ratio.measure.upper()} {turned.estimate:{form}} ({ends}){printed}"
+    return f"{ratio.measure.upper()} {turned.estimate:{form}} ({ends}){printed}"
 
 
 def _count_cells(row: dict[Any, Any], limits: Any) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
+from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.flow import flow
 from metacart.inference.records import design_of
 from metacart.inference.storage import save_fit
@@ -239,7 +240,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     converged = bool(fit.attrs["converged"])
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
-    labels, counts = _labels(question.evidence, fit), "events" in question.evidence
+    labels, counts = _labels(question.evidence, fit), counts_of_arms(question.evidence)
     levels = results.level_table(fit)
     tables: dict[str, Table] = {
         "bias": bias_table(used, tool),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options, nearest
+from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.denominators import preferred_before
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import moderators_of
@@ -114,7 +115,7 @@ def _studies(
     estimates, spec = study_estimates(fit), spec_of(fit)
     if len(estimates) == 1:
         estimates = estimates.assign(weight=np.nan)
-    names = ("crude", "shrunken")
+    names, counted = ("crude", "shrunken"), counts_of_arms(evidence.columns)
     numbers = [f"{name}{end}" for name in names for end in ("", "_lower", "_upper")]
     rows = []
     for position, record in enumerate(evidence.to_dict("records")):
@@ -127,8 +128,9 @@ def _studies(
                 "arm_label": _text(record.get("arm_label")),
                 "subgroup": level_text(record[moderator.name]) if moderator else "",
                 "year": record.get("year", np.nan),
-                "events": record.get("events", np.nan),
-                "total": record.get("total", np.nan),
+                # of two groups the patients say nothing of a ratio's precision
+                "events": record.get("events", np.nan) if counted else np.nan,
+                "total": record.get("total", np.nan) if counted else np.nan,
                 **{name: float(estimate[name]) for name in (*numbers, "weight")},
                 "flag": _flag(record, evidence, spec),
             }
@@ -147,6 +149,8 @@ def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame, spec: ModelSpec) ->
         notes.append(who)
     if isinstance(record.get("printed_as"), str) and record["printed_as"]:
         notes.append(f"printed as {record['printed_as'].replace('; ', ', ')}")
+    if isinstance(record.get("follow_up"), str) and record["follow_up"]:
+        notes.append(record["follow_up"])
     if record.get("scfv_certainty") == "inferred":
         notes.append("scFv origin inferred")
     return "; ".join(notes)

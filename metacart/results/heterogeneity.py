@@ -97,9 +97,10 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     -------
     DataFrame
         One row a finding, on the natural scale: ``finding``, ``study``, ``crude``,
-        ``crude_lower``, ``crude_upper`` (exact Clopper-Pearson interval for counts, the normal
-        one for estimates), ``shrunken``, ``shrunken_lower``, ``shrunken_upper`` (posterior median
-        and 95 % equal-tailed interval of theta) and ``weight`` in percent.
+        ``crude_lower``, ``crude_upper`` (exact Clopper-Pearson interval for counts, that of the
+        profile likelihood for counts of two groups, the normal one for estimates), ``shrunken``,
+        ``shrunken_lower``, ``shrunken_upper`` (posterior median and 95 % equal-tailed interval of
+        theta) and ``weight`` in percent.
 
     Notes
     -----
@@ -121,9 +122,12 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     shrunken, lower, upper = (scale.inverse(values) for values in quantiles)
     evidence = evidence_of(fit)
     lower_limit, upper_limit = design["crude_lower"].to_numpy(), design["crude_upper"].to_numpy()
-    if "ratio" in evidence and ("level" not in evidence or (evidence["level"] == 0.95).all()):
+    if "ratio" in evidence:
         # as printed: the limits of the normal interval may differ from them in the last digit
-        lower_limit, upper_limit = evidence["lower"].to_numpy(), evidence["upper"].to_numpy()
+        level = evidence.get("level", 0.95)
+        printed = (evidence["ratio"].notna() & (level == 0.95)).to_numpy()
+        lower_limit = np.where(printed, evidence["lower"], lower_limit)
+        upper_limit = np.where(printed, evidence["upper"], upper_limit)
     return pd.DataFrame(
         {
             "finding": design["finding"].to_numpy(),
@@ -162,7 +166,7 @@ def information_of(fit: xr.DataTree) -> Array:
     data = data_of(design)
     own = {
         name: posterior[name].transpose("chain", "draw").to_numpy().reshape(-1, 1)
-        for name in likelihood.parameters
+        for name in likelihood.shared
         if name in posterior
     }
     eta = theta + likelihood.shift(data, own)

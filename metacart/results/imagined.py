@@ -120,7 +120,7 @@ def imagine(
     beta = np.stack([columns.of(priors[f"beta:{name}"]) for name in names], -1) if names else None
     scale, rows = scale_of(design), design["x"].to_numpy()
     draws = _draws(spec, scale, priors, columns, beta)
-    own = {name: priors[name] for name in likelihood.parameters if name in priors}
+    own = {name: priors[name] for name in likelihood.shared if name in priors}
     known = [likelihood.parameters[name].identified(data_of(design)) for name in own]
     views = _views(draws, likelihood, own, columns, known=any(known))
     differences: dict[str, Array] = {}
@@ -140,7 +140,7 @@ def _from_spec(spec: ModelSpec, likelihood: Likelihood) -> Imagined:
     priors = spec_priors(spec, likelihood, scale=stated)
     columns = _Columns()
     draws = _draws(spec, scale, priors, columns, None)
-    own = {name: priors[name] for name in likelihood.parameters}
+    own = {name: priors[name] for name in likelihood.shared}
     views = _views(draws, likelihood, own, columns, known=False)
     differences: dict[str, Array] = {}
     for name in spec.moderator_columns:

@@ -13,7 +13,7 @@ from metacart.evidence.conversions.effect import (
     words,
     z,
 )
-from metacart.evidence.landmark import survival_se, symmetric_loglog
+from metacart.evidence.landmark import log_hazard_ratio, symmetric_loglog
 from metacart.evidence.printed import is_symmetric
 
 __all__ = ["landmarks_to_effect", "medians_to_effect"]
@@ -64,14 +64,13 @@ def landmarks_to_effect(
     (0.25, 1.17)
     """
     check_level(level)
-    hazards, errors = [], []
+    groups = []
     for name, group in (("exposed", exposed), ("unexposed", unexposed)):
-        survival, lower, upper = _landmark(group, name)
-        if not symmetric_loglog(survival, lower, upper):
-            warn(f"{name} {words(survival, lower, upper)} is not symmetric on the log(-log) scale")
-        hazards.append(math.log(-math.log(survival)))
-        errors.append(survival_se(survival, lower, upper, level=level))
-    return Effect("hr", hazards[0] - hazards[1], math.hypot(*errors))
+        landmark = _landmark(group, name)
+        if not symmetric_loglog(*landmark):
+            warn(f"{name} {words(*landmark)} is not symmetric on the log(-log) scale")
+        groups.append(landmark)
+    return Effect("hr", *log_hazard_ratio(groups[0], groups[1], level=level))
 
 
 def _landmark(group: tuple[float, float, float], name: str) -> tuple[float, float, float]:

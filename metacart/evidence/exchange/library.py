@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from metacart.evidence.collection import Studies
-from metacart.evidence.columns import levels_of
+from metacart.evidence.columns import counts_of_arms, levels_of
 from metacart.evidence.conversions import AssumptionWarning, interval_to_se
-from metacart.evidence.landmark import survival_se
+from metacart.evidence.landmark import log_hazard_ratio, survival_se
 from metacart.evidence.reported import Reported
 from metacart.records.spec import FILTERS
 from metacart.records.study import Study
-from metacart.records.value import Contrast, Ratio
+from metacart.records.value import Contrast, Ratio, Survival
 from metacart.records.vocabulary import EXPOSURES
 
 __all__ = ["METAFOR_COLUMNS", "REVMAN_COLUMNS", "metafor_row", "revman_rows"]
@@ -65,7 +65,7 @@ def metafor_row(each: Reported) -> dict[str, Any] | None:
 
 def _effect(each: Reported) -> dict[str, Any]:
     finding = each.finding
-    if "events" in each.evidence:
+    if counts_of_arms(each.evidence):
         return {"xi": each.evidence["events"], "ni": each.evidence["total"]}
     if finding.count is not None:
         return {"xi": finding.count.events, "ni": finding.count.total}
@@ -81,6 +81,8 @@ def _effect(each: Reported) -> dict[str, Any]:
         mean, error = _log_ratio(finding.ratio)
         return {"yi": mean, "vi": error**2, "effect": f"log {finding.ratio.measure.upper()}"}
     survival = finding.survival
+    if survival is not None and survival.exposed is not None:
+        return _pair(survival)
     if survival is None or None in (survival.estimate, survival.lower, survival.upper):
         return {}
     share, lower, upper = survival.estimate or 0.0, survival.lower or 0.0, survival.upper or 0.0
@@ -88,6 +90,19 @@ def _effect(each: Reported) -> dict[str, Any]:
         return {}
     error = survival_se(share, lower, upper, level=survival.level)
     return {"yi": math.log(-math.log(share)), "vi": error**2, "effect": "log(-log S)"}
+
+
+def _pair(survival: Survival) -> dict[str, Any]:
+    """Return the log hazard ratio of a pair whose intervals are printed."""
+    limits = []
+    for point in (survival.exposed, survival.unexposed):
+        if point is None or point.lower is None or point.upper is None:
+            return {}
+        if not 0.0 < point.estimate < 1.0 or point.level != 0.95:
+            return {}
+        limits.append((point.estimate, point.lower, point.upper))
+    mean, error = log_hazard_ratio(limits[0], limits[1])
+    return {"yi": mean, "vi": error**2, "effect": "log HR"}
 
 
 def _holds_estimate(ratio: Ratio) -> bool:

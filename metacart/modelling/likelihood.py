@@ -1,0 +1,130 @@
+"""What a likelihood is: how a finding is observed, and on which scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.records.priors import Prior, Support
+from metacart.records.spec import RandomEffects
+from metacart.scales import Scale
+
+__all__ = ["Array", "Data", "Likelihood", "Parameter", "Parameters", "Priors"]
+
+Array = NDArray[np.float64]
+Data = Mapping[str, NDArray[Any]]
+Parameters = Mapping[str, Array]
+Priors = Mapping[str, Prior]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a likelihood beside mu, beta and tau.
+
+    Attributes
+    ----------
+    prior : str
+        The default prior.
+    support : {"real", "positive", "unit"}
+        Where it lives.
+    each : bool
+        Whether each finding has its own, independent of the others given theta. It is a vector in
+        the graph; ``logp`` and ``derivatives`` have it integrated out.
+    needed : callable
+        From the data: whether any finding depends on it.
+    identified : callable
+        From the data: whether they say anything about it. Where they do not, it stays out of
+        the graph and its prior is applied to the posterior draw by draw.
+    """
+
+    prior: str
+    support: Support = "real"
+    each: bool = False
+    needed: Callable[[Data], bool] = lambda _: True
+    identified: Callable[[Data], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    """How a finding is observed.
+
+    Attributes
+    ----------
+    name, title, formula : str
+        The key, its words, and the distribution of one finding as a reader knows it.
+    scales : tuple of str
+        The model scales it allows, the default first.
+    columns : tuple of str
+        The columns that the evidence must have, in words.
+    priors : mapping of str to mapping of str to str
+        Default priors by scale and parameter; a scale without an entry has none.
+    parameters : mapping of str to Parameter
+        Parameters beside mu, beta and tau.
+    contrast : bool
+        Whether theta is a contrast of two groups (True) or the level of one arm. Of groups on the
+        logit or cloglog scale it is a log ratio.
+    random_effects : tuple of str
+        Distributions of the study effects that it allows, the default first.
+    read : callable
+        From (evidence, scale name): the arrays of the observed columns, each of length findings.
+        Raises `InputError` with every fault.
+    observe : callable
+        From (name, eta, data, parameters, dims): adds the observed variable to the open model.
+    logp : callable
+        From (eta, data, parameters): the log likelihood of each finding; broadcasts over leading
+        dimensions of eta.
+    derivatives : callable
+        From (eta, data, parameters): the first and second derivative of `logp` in eta. Minus the
+        second is the information of a finding, from which come weights and I².
+    simulate : callable
+        From (eta, data, parameters, rng): one replicate of the observed variable.
+    approximate : callable
+        From data: estimate and sampling variance of each finding on the model scale, by a normal
+        approximation. It sets how the sampler walks; never the posterior.
+    crude : callable
+        From (data, scale): estimate, lower and upper 95 % limit of each finding alone, on the
+        natural scale.
+    observed : str
+        The observed column among `read`'s arrays.
+    shift : callable
+        From (data, parameters): what stands between theta and what is observed, eta - theta.
+    prepare : callable
+        From (data, priors): further arrays for ``logp`` and ``derivatives``, of length findings
+        along their first axis; where parameters of each finding are integrated out.
+    draw : callable
+        From (eta, data, priors, rng): the parameters of each finding given eta, as arrays
+        (draws, findings).
+    """
+
+    name: str
+    title: str
+    formula: str
+    scales: tuple[str, ...]
+    columns: tuple[str, ...]
+    priors: Mapping[str, Mapping[str, str]]
+    read: Callable[[Any, str], dict[str, NDArray[Any]]]
+    observe: Callable[..., None]
+    logp: Callable[[Array, Data, Parameters], Array]
+    derivatives: Callable[[Array, Data, Parameters], tuple[Array, Array]]
+    simulate: Callable[[Array, Data, Parameters, np.random.Generator], Array]
+    approximate: Callable[[Data], tuple[Array, Array]]
+    crude: Callable[[Data, Scale], tuple[Array, Array, Array]]
+    observed: str
+    contrast: bool = False
+    random_effects: tuple[RandomEffects, ...] = ("normal", "student_t", "none")
+    parameters: Mapping[str, Parameter] = MappingProxyType({})
+    shift: Callable[[Data, Parameters], Any] = lambda _data, _parameters: 0.0
+    prepare: Callable[[Data, Priors], dict[str, Array]] = lambda _data, _priors: {}
+    draw: Callable[[Array, Data, Priors, np.random.Generator], dict[str, Array]] = (
+        lambda _eta, _data, _priors, _rng: {}
+    )
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The names of its parameters that all findings share."""
+        return tuple(name for name, own in self.parameters.items() if not own.each)
