@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 import metacart as mc
 from metacart.errors import InputError
-from metacart.evidence import choice
+from metacart.evidence import choice, kinds
 from metacart.evidence.flow import PHASES, RULES
 from metacart.records.study import Study
 
@@ -138,7 +138,8 @@ def test_overlapping_subgroups_never_make_patients(study_data: Data) -> None:
 def test_every_rule_of_the_choice_has_its_place() -> None:
     steps = {
         node.args[0].value
-        for node in ast.walk(ast.parse(inspect.getsource(choice)))
+        for module in (choice, kinds)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "leave_out"

@@ -10,6 +10,7 @@ from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
 from metacart.evidence.denominators import fallback_words, population_order
 from metacart.evidence.kinds import (
+    KINDS,
     MEASURES,
     counts_for,
     follow_up_words,
@@ -195,13 +196,13 @@ def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]
     """Return what decides between findings of one arm, the first difference first."""
     finding = candidate.finding
     preferences = []
-    if spec.population or finding.ratio is None:
+    if spec.population or spec.exposure is None:
         preferences.append(_rank(finding.population, population_order(spec), ""))
     if spec.likelihood == "hsct":
         preferences.append(_rank(finding.time_handling, _TIME_HANDLING, "unclear time handling"))
-        preferences.append(_rank(finding.kind, kinds_taken(spec), ""))
-    if finding.ratio is not None:
-        adjusted = bool(finding.ratio.adjusted_for)
+        preferences.append((kinds_taken(spec).index(finding.kind), KINDS[finding.kind]))
+    if spec.exposure is not None:
+        adjusted = finding.ratio is not None and bool(finding.ratio.adjusted_for)
         preferences.append((0, "an adjusted ratio") if adjusted else (1, "unadjusted"))
     preferences.append(_rank(candidate.timepoint, spec.timepoint, "no timepoint"))
     preferences.append(

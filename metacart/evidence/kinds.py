@@ -21,6 +21,7 @@ from metacart.records.value import Ratio, Survival, SurvivalPoint, grade_bands
 from metacart.records.vocabulary import Outcome
 
 __all__ = [
+    "KINDS",
     "MEASURES",
     "counts_for",
     "follow_up_words",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 MEASURES = {"hr": "hazard ratio", "or": "odds ratio", "rr": "risk ratio"}
-_KINDS = {
+KINDS = {
     "count": "a count",
     "grades": "a table of grades",
     "contrast": "a contrast of counts",
@@ -73,7 +74,7 @@ def read_value(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
     """Leave a finding out whose kind of value the question does not take, or cannot use."""
     finding = candidate.finding
     if finding.kind not in kinds_taken(spec):
-        rule = f"{_KINDS[finding.kind]}; the question takes {_taken_words(spec)}"
+        rule = f"{KINDS[finding.kind]}; the question takes {_taken_words(spec)}"
         candidate.leave_out("kind", rule)
     elif finding.survival is not None:
         _read_survival(candidate, finding.survival)
