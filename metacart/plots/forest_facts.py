@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "gather"]
 
-_GREEK = {"mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b"}
+_GREEK = {"mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b", "baseline": "baseline of counts"}
 _SHORT = {"hazard ratio": "HR", "odds ratio": "OR", "risk ratio": "RR"}
 
 
@@ -216,6 +216,11 @@ def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> s
         text += (
             " Weight: share of information at the posterior, "
             f"1/(variance within the study{spread}); the fit does not use it."
+        )
+    if any(" v " in row.reported and "/" in row.reported for row in studies):
+        text += (
+            " Counts: events/patients, exposed v others; their interval is that of the profile "
+            "likelihood, with nothing added to a cell."
         )
     return text
 

@@ -168,7 +168,15 @@ def number(value: float, measure: Measure, places: int | None) -> str:
     if measure == "rate":
         value = 100.0 * value
     if places is None:
-        places = 0 if value >= 99.5 else 1 if value >= 9.95 else 2 if value >= 0.0995 else 3
+        places = (
+            0
+            if value >= 99.5 or value == 0
+            else 1
+            if value >= 9.95
+            else 2
+            if value >= 0.0995
+            else 3
+        )
         text = f"{value:.{places}f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
     else:
         text = f"{value:.{places}f}"
@@ -215,7 +223,8 @@ def sizes(studies: Sequence[ForestRow], measure: Measure) -> NDArray[np.float64]
         return np.asarray([row.total for row in studies])
     lower = np.asarray([row.crude.lower for row in studies])
     upper = np.asarray([row.crude.upper for row in studies])
-    width = np.log(upper / lower) if measure == "ratio" else upper - lower
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = np.log(upper / lower) if measure == "ratio" else upper - lower
     return np.asarray(width**-2.0, dtype=np.float64)
 
 

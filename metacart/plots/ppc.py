@@ -39,6 +39,7 @@ _EXPLANATION = (
     "again, as for a new study of the same size. Intervals are equal-tailed; ties count half in "
     "the probability."
 )
+_OF_GROUPS = "Counts of two groups as ratios with half an event more on either side."
 
 
 @named_options
@@ -130,6 +131,7 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
             notes=[
                 verdict,
                 _EXPLANATION,
+                *([_OF_GROUPS] if "control_events" in evidence_of(fit) else []),
             ],
             warning=failure_of(fit),
         )

@@ -7,10 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from metacart.evidence.values import value_words
 from metacart.records.study import Finding
 from metacart.report.words import join, percent
 
-__all__ = ["Answer", "Reading", "adjusted_words", "kept", "printed_ratio"]
+__all__ = ["Answer", "Reading", "adjusted_words", "kept", "printed_ratio", "printed_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,13 @@ def printed_ratio(finding: Finding) -> tuple[str, str]:
     level = "" if ratio.level == 0.95 else f" ({percent(ratio.level)} % interval)"
     ends = f"{turned.lower:{form}} to {turned.upper:{form}}{level}"
     return f"{turned.estimate:{form}}", ends
+
+
+def printed_words(finding: Finding) -> str:
+    """Return what a paper prints of two groups: ``0.25 (0.07 to 0.92)``, or ``2/27 v 9/18``."""
+    if finding.ratio is None:
+        return value_words(finding)
+    return f"{' ('.join(printed_ratio(finding))})"
 
 
 def adjusted_words(finding: Finding) -> str:

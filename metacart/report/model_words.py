@@ -12,11 +12,16 @@ from metacart.inference.estimands import draws_of
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import gap_names
-from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.modelling.moderators import Moderator, main_effects
 from metacart.records.named_priors import find_named
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
+from metacart.report.observed_words import (
+    link_of_groups,
+    observed_formulas,
+    observed_key,
+    observed_words,
+)
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import (
     capital,
@@ -48,7 +53,7 @@ def priors_of(fit: xr.DataTree) -> dict[str, Prior]:
 def sentences(fit: xr.DataTree) -> list[str]:
     """Return the model in words."""
     spec, scale = spec_of(fit), scale_of(design_of(fit))
-    words = [_observed(spec)]
+    words = [observed_words(fit)]
     if spec.random_effects == "none":
         words.append("All studies share one true value.")
     else:
@@ -96,28 +101,6 @@ def _moderator_words(fit: xr.DataTree) -> list[str]:
 def _number_words(item: Moderator) -> str:
     step = item.words or "per unit"
     return f"{step}, from {item.origin:g}" if item.origin else f"{step}, as given"
-
-
-def _observed(spec: ModelSpec) -> str:
-    if spec.likelihood == "binomial":
-        return (
-            "The events of each arm are a binomial count of its patients: 0 of n and n of n need "
-            "no correction."
-        )
-    if spec.likelihood == "hsct":
-        return (
-            "Each study gives one hazard ratio. Its logarithm is a normal estimate, with the "
-            "standard error that its printed interval implies."
-        )
-    if spec.likelihood == "survival":
-        return (
-            "Each study gives one Kaplan–Meier estimate S of the arm. Its −log(−log S) is a normal "
-            "estimate, with the standard error that its printed interval implies."
-        )
-    if spec.likelihood == "normal":
-        return "Each finding is a normal estimate with a known standard error."
-    known = LIKELIHOODS.get(spec.likelihood)
-    return f"The findings are {known.title}." if known else f"Likelihood: {spec.likelihood}."
 
 
 def _group(spec: ModelSpec) -> str:
@@ -180,19 +163,7 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
     own = _INDEX.format("s(i)")
     lines = []
     joint = "bias" in fit["posterior"] and not bias_is_prior(fit)
-    if spec.likelihood == "binomial":
-        lines.append(
-            Markup(
-                "<i>y</i>{0} ~ Binomial(<i>n</i>{0}, <i>p</i>{0}), {1} <i>p</i>{0} = θ{0}"
-            ).format(i, scale.name)
-        )
-    elif spec.likelihood == "survival":
-        lines.append(Markup("−log(−log <i>S</i>{0}) ~ Normal(θ{0}, se{0})").format(i))
-    elif spec.likelihood in ("normal", "hsct"):
-        shift = Markup(" + <i>b</i>·<i>d</i>{}").format(i) if joint else ""
-        lines.append(Markup("<i>y</i>{0} ~ Normal(θ{0}{1}, se{0})").format(i, shift))
-    elif spec.likelihood in LIKELIHOODS:
-        lines.append(Markup("{}").format(LIKELIHOODS[spec.likelihood].formula))
+    lines += observed_formulas(fit, joint=joint)
     linear = Markup("θ{} = μ").format(i)
     if moderators_of(design_of(fit)):
         linear += Markup(" + <i>x</i>{}β").format(i)
@@ -207,11 +178,7 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
         lines.append(Markup("immortal-time-adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
     average, moderated = draws_of(fit).has_average, bool(moderators_of(design_of(fit)))
     lines.append(_estimands(scale, effects, average, moderated))
-    key = f"i: findings; s(i): the {spec.group} of finding i"
-    if spec.likelihood in ("normal", "hsct"):
-        key += f"; y: {'log ratio' if scale.name == 'log' else 'estimate'}"
-    if scale.name == "loglog":
-        key += "; g(S) = −log(−log S)"
+    key = f"i: findings; s(i): the {spec.group} of finding i{observed_key(fit)}"
     if joint:
         key += "; d: 1 where the waiting time is not handled, else 0"
     lines.append(Markup("<small>{}</small>").format(key))
@@ -234,8 +201,9 @@ _MEANINGS = {
     "mu": "pooled mean",
     "tau": "spread between studies",
     "bias": "bias of immortal time",
+    "baseline": "level of a control group that is counted",
 }
-_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b"}
+_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b", "baseline": "α"}
 
 
 def prior_table(fit: xr.DataTree) -> Table:
@@ -250,7 +218,7 @@ def prior_table(fit: xr.DataTree) -> Table:
                 _SYMBOLS.get(kind, f"β {coefficient}" if coefficient else kind),
                 str(prior).replace("-", "−"),
                 _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
-                _says(kind, prior, scale),
+                _says(kind, prior, link_of_groups(spec) if kind == "baseline" else scale),
                 _source(spec, name) if stated else "default",
             )
         )
@@ -292,6 +260,9 @@ def _says(kind: str, prior: Prior, scale: Scale) -> str:
         ends = interval(float(scale.inverse(lower)), float(scale.inverse(upper)), scale)
         what = f"a {scale.natural}" if rate else "a ratio" if scale.name == "log" else "a value"
         return f"{what} of {ends}{' %' if rate else ''} in the median study"
+    if kind == "baseline":
+        ends = interval(float(scale.inverse(lower)), float(scale.inverse(upper)), scale)
+        return f"events in {ends} % of its patients"
     if kind == "bias":
         return f"time-fixed hazard ratios are off by a factor of {_ends(lower, upper)}"
     if kind == "tau":

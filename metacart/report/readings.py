@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from metacart.evidence.values import value_words
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import scale_of
+from metacart.records.study import Finding
 from metacart.records.vocabulary import Outcome
-from metacart.report.answer_parts import Answer, Reading, adjusted_words, printed_ratio
+from metacart.report.answer_parts import (
+    Answer,
+    Reading,
+    adjusted_words,
+    printed_ratio,
+    printed_words,
+)
 from metacart.report.basis import Basis
-from metacart.report.words import event_of, exposed_words, limits, middle, ratio
+from metacart.report.words import event_of, exposed_words, join, limits, middle, ratio
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior
 from metacart.results.summary import views_of
 
@@ -56,13 +64,11 @@ def two_readings(
         "as its prior guesses it" if bias_is_prior(fit) else "as prior and studies together put it"
     )
     explained = {
-        "naive": "printed ratios pooled with the priors; immortal time ignored",
+        "naive": f"{_printed_kinds(basis)} pooled with the priors; immortal time ignored",
         "immortal-time-adjusted": f"the same with the bias b of immortal time taken off, {off}; "
         "nothing else is taken off",
     }
-    printed = tuple(
-        f"{group.study.label} {' ('.join(printed_ratio(group.finding))})" for group in basis.groups
-    )
+    printed = tuple(f"{group.study.label} {printed_words(group.finding)}" for group in basis.groups)
     pooled = tuple(
         Reading(
             f"Median study, {view}",
@@ -93,6 +99,13 @@ def two_readings(
     )
 
 
+def _printed_kinds(basis: Basis) -> str:
+    """Return what the papers print: ratios, pairs of survival, counts of two groups."""
+    kinds = {group.finding.kind for group in basis.groups}
+    words = {"ratio": "ratios", "survival": "pairs of survival", "contrast": "counts"}
+    return f"printed {join(words[kind] for kind in words if kind in kinds)}"
+
+
 _ADJUSTED = "median study (immortal-time-adjusted)"
 
 
@@ -105,19 +118,27 @@ def _own(fit: xr.DataTree, basis: Basis) -> tuple[Reading, Reading]:
     """Return the ratio of the only study as printed, and with immortal time taken off."""
     (group,) = basis.groups
     scale, row = scale_of(design_of(fit)), _row(fit)
-    value, ends = printed_ratio(group.finding)
+    value, ends, how = _alone(fit, group.finding)
     drawn = ratio(float(scale.inverse(float(fit["naive"]["theta"].median()))))
     return (
         Reading(
-            f"{basis.alone} as printed", value, ends,
-            f"{adjusted_words(group.finding)}; immortal time ignored",
+            f"{basis.alone} as printed", value, ends, f"{how}; immortal time ignored",
         ),
         Reading(
             f"{basis.alone}, immortal-time-adjusted", middle(row, scale), limits(row, scale),
-            f"the priors draw the printed ratio to {drawn}; then the bias b of immortal time is "
+            f"the priors draw this ratio to {drawn}; then the bias b of immortal time is "
             "taken off, as its prior guesses it, and nothing else",
         ),
     )  # fmt: skip
+
+
+def _alone(fit: xr.DataTree, finding: Finding) -> tuple[str, str, str]:
+    """Return the ratio of the only finding, its interval, and how it came about."""
+    if finding.ratio is not None:
+        return *printed_ratio(finding), adjusted_words(finding)
+    design = design_of(fit)
+    value, *ends = (float(design[f"crude{end}"][0]) for end in ("", "_lower", "_upper"))
+    return ratio(value), f"{ratio(ends[0])} to {ratio(ends[1])}", f"from {value_words(finding)}"
 
 
 def _verdict(row: Mapping[Any, Any], basis: Basis, event: str) -> str:

@@ -148,7 +148,9 @@ def _flag(record: Mapping[Any, Any], evidence: pd.DataFrame, spec: ModelSpec) ->
     if "population" in evidence.columns and (who := _fallback(record, evidence, spec)):
         notes.append(who)
     if isinstance(record.get("printed_as"), str) and record["printed_as"]:
-        notes.append(f"printed as {record['printed_as'].replace('; ', ', ')}")
+        alive = record.get("outcome") == "event_free_survival" and record.get("kind") == "contrast"
+        name = f"printed as {record['printed_as'].replace('; ', ', ')}"
+        notes.append("events: those not alive in remission" if alive else name)
     if isinstance(record.get("follow_up"), str) and record["follow_up"]:
         notes.append(record["follow_up"])
     if record.get("scfv_certainty") == "inferred":
