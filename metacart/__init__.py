@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
     from metacart.plots.prior_preview import plot_prior_preview
+    from metacart.plots.regression import plot_regression
     from metacart.plots.risk_of_bias import plot_risk_of_bias
     from metacart.plots.simulated_time import plot_immortal_time
     from metacart.records.priors import parse_prior
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from metacart.results.predict import predict
     from metacart.results.prior_preview import preview_priors
     from metacart.results.published import compare_published
+    from metacart.results.regression import regression_table
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
     from metacart.results.summary import summarize
@@ -110,12 +112,14 @@ __all__ = [
     "plot_ppc",
     "plot_prior_posterior",
     "plot_prior_preview",
+    "plot_regression",
     "plot_risk_of_bias",
     "predict",
     "predictive",
     "predictive_checks",
     "preview_priors",
     "prior_sensitivity",
+    "regression_table",
     "report",
     "risk_of_bias",
     "risk_of_bias_shares",
@@ -156,6 +160,7 @@ _HOMES = {
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
     "plots.prior_preview": ("plot_prior_preview",),
+    "plots.regression": ("plot_regression",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
     "plots.simulated_time": ("plot_immortal_time",),
     "records.priors": ("parse_prior",),
@@ -172,6 +177,7 @@ _HOMES = {
     "results.prior_preview": ("preview_priors",),
     "results.predict": ("predict",),
     "results.published": ("compare_published",),
+    "results.regression": ("regression_table",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.simulated_time": ("simulate_immortal_time",),
     "results.summary": ("summarize",),

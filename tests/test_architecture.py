@@ -45,7 +45,9 @@ BY_POSITION = {
     "load_studies": ("folders",),
     "plot_flow": ("studies", "spec"),
     "plot_prior_preview": ("spec", "evidence"),
+    "plot_regression": ("fit", "moderator"),
     "preview_priors": ("spec", "evidence"),
+    "regression_table": ("fit", "moderator"),
     "save_fit": ("fit", "path"),
     "tabulate": ("studies", "spec"),
 }

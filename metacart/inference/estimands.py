@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,12 @@ class Draws:
     effects: str
     nu: float
     seed: int
+
+    def thinned(self, step: int) -> Draws:
+        """Return every `step`-th draw of each chain."""
+        return replace(
+            self, mu=self.mu[:, ::step], tau=self.tau[:, ::step], beta=self.beta[:, ::step]
+        )
 
     def linear(self, rows: Array) -> Array:
         """Return mu + x beta of shape (chain, draw, rows).

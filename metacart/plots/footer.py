@@ -103,6 +103,8 @@ def _draw_glyph(plot: Any, entry: Key, x: float, y: float) -> None:
         backend.line(
             ends, flat, plot, color=colour, width=4.0, solid_capstyle="butt", alpha=entry.alpha
         )
+    elif entry.mark == "dotted":
+        backend.line(ends, flat, plot, color=colour, width=1.0, linestyle=":")
     elif entry.mark == "light":
         lamp([middle], plot, y=y, light=colour, scale=0.85)
     elif entry.mark == "tile":

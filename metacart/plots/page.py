@@ -96,7 +96,18 @@ class Key:
     """An entry of the key: a mark and its words; of a light `colour` is its name."""
 
     mark: Literal[
-        "square", "point", "dot", "cross", "diamond", "open", "line", "bar", "dash", "light", "tile"
+        "square",
+        "point",
+        "dot",
+        "cross",
+        "diamond",
+        "open",
+        "line",
+        "dotted",
+        "bar",
+        "dash",
+        "light",
+        "tile",
     ]
     text: str
     colour: str

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from metacart.errors import Fault, InputError, nearest, shown
 
-__all__ = ["Step", "interaction_faults", "interaction_parts", "unit_parts"]
+__all__ = ["Step", "interaction_faults", "interaction_parts", "unit_parts", "unit_words"]
 
 _UNIT = re.compile(r"(?P<size>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(?P<words>[^\d\s].*)?")
 
@@ -40,6 +40,18 @@ def unit_parts(unit: str | float) -> tuple[float, str]:
         raise ValueError(unit)
     size, words = float(found["size"]), found["words"] or ""
     return size, " ".join(["per", *([] if size == 1.0 and words else [f"{size:g}"]), words]).strip()
+
+
+def unit_words(unit: str | float) -> str:
+    """Return the words of a unit without its number.
+
+    Examples
+    --------
+    >>> unit_words("10 years"), unit_words(10)
+    ('years', '')
+    """
+    found = _UNIT.fullmatch(str(unit).strip())
+    return (found["words"] or "") if found else ""
 
 
 def _unit(value: object) -> object:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["points_of", "predict", "slug"]
+__all__ = ["described_at", "points_of", "predict"]
 
 _AT = 'such as {"age": 12}, {"age": range(0, 80, 5)}, a list of these, or a DataFrame'
 
@@ -90,20 +90,23 @@ def predict(
                 for name, value in point.items()
                 if name in ranges
             )
-            for name, draws in estimand_draws(fit, at=point, group=group).items():
-                described = describe(draws)
-                row[slug(name)] = described.pop("median")
-                row |= {f"{slug(name)}_{key}": value for key, value in described.items()}
-            rows.append(row)
+            rows.append(row | described_at(fit, point, group=group))
     table = pd.DataFrame(rows)
     mains = [each.name for each in main_effects(moderators_of(design_of(fit)))]
     table.attrs["averaged"] = [name for name in mains if name not in names]
     return table
 
 
-def slug(name: str) -> str:
-    """Return the name of an estimand as a column has it: ``population_average``."""
-    return name.replace(" ", "_")
+def described_at(
+    fit: xr.DataTree, point: Mapping[str, Any], *, group: str, thin: int = 1
+) -> dict[str, float]:
+    """Return the columns of ``predict`` for each named estimand at a point."""
+    row: dict[str, float] = {}
+    for name, draws in estimand_draws(fit, at=point, group=group, thin=thin).items():
+        column, described = name.replace(" ", "_"), describe(draws)
+        row[column] = described.pop("median")
+        row |= {f"{column}_{key}": value for key, value in described.items()}
+    return row
 
 
 def points_of(fit: xr.DataTree, at: Any) -> Points:

@@ -43,13 +43,18 @@ def estimand_draws(
     at: Mapping[str, Any] | None = None,
     group: str = "posterior",
     kept: NDArray[np.bool_] | None = None,
+    thin: int = 1,
 ) -> dict[str, Array]:
     """Return draws (chain, draw) of each named estimand on the natural scale.
 
-    `kept` says over which rows of the evidence they are averaged; over all by default.
+    `kept` says over which rows of the evidence they are averaged; over all by default. Every
+    `thin`-th draw enters.
     """
     draws, rows = draws_of(fit, group=group), rows_at(fit, at or {}, group=group)
     rows = rows if kept is None else rows[..., kept, :]
+    if thin > 1:
+        draws = draws.thinned(thin)
+        rows = rows if rows.ndim == 2 else rows[:, ::thin]
     estimands = {"median study": draws.median_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)
