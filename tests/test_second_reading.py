@@ -1,4 +1,4 @@
-"""Twenty files are read a second time against their sources; CONTRIBUTING.md counts the disagreements."""
+"""Twenty files are read a second time against their sources: CONTRIBUTING.md says with what."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ def preview_priors(
     the conditional one, exp(beta), of two arms in one study. From the spec alone moderators stand
     at their reference or 0, and no study of a transplant question handles immortal time.
 
-    Each prior enters by some 40,000 even quantiles in a fixed random order: the same every time, what
-    depends on one parameter exact, the rest with a Monte Carlo error of at most 0.0025 for a
+    Each prior enters by some 40,000 even quantiles in a fixed random order: the same every time,
+    what depends on one parameter exact, the rest with a Monte Carlo error of at most 0.0025 for a
     probability.
 
     Examples
