@@ -1,5 +1,6 @@
 """Moderators: how they are coded, interactions, gaps that are imputed, and every refusal."""
 
+import importlib
 import json
 
 import arviz as az
@@ -327,6 +328,13 @@ def test_the_exact_engine_hands_gaps_to_nuts_and_says_why():
     first = json.loads(fit.attrs["attempts"])[0]
     assert first["method"] == "exact"
     assert "only NUTS draws" in first["failure"]
+
+
+def test_without_a_cohort_the_rest_imputes_again(imputed, monkeypatch):
+    module = importlib.import_module("metacart.results.leave_one_out")
+    monkeypatch.setattr(module, "_refit", lambda *_, **__: ({}, ""))
+    table = mc.leave_one_out(imputed)
+    assert set(table["computed"]) == {"as fitted", "refitted: the rest imputes the moderators"}
 
 
 def test_a_saved_fit_keeps_what_was_imputed(imputed, tmp_path):

@@ -118,9 +118,11 @@ def read_entries(entries: Sequence[Sequence[Any]]) -> tuple[Moderator, ...]:
 
 
 def level_text(value: Any) -> str:
-    """Return a level as text: ``True`` as ``true``, as a study file writes it."""
+    """Return a level or number as text: ``True`` as ``true``, as a study file writes it."""
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
+    if isinstance(value, float | np.floating):
+        return f"{value:.12g}"
     return str(value)
 
 

@@ -167,7 +167,9 @@ def _ask(spec: ModelSpec, studies: Studies) -> Question:
 def _reasons(spec: ModelSpec, evidence: pd.DataFrame, faults: Iterable[Fault]) -> tuple[str, ...]:
     """Say in plain sentences why the evidence cannot answer."""
     reasons = [
-        reason for name in spec.moderator_columns for reason in _about_moderator(spec, evidence, name)
+        reason
+        for name in spec.moderator_columns
+        for reason in _about_moderator(spec, evidence, name)
     ]
     return tuple(reasons) or tuple(f"{capital(fault.place)}: {fault.found}." for fault in faults)
 
@@ -176,7 +178,8 @@ def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list
     words = column_words(name)
     reasons = []
     column = evidence[name]
-    if column.isna().any():
+    numeric = all(type(level) in (int, float) for level in column.dropna().tolist())
+    if column.isna().any() and not (numeric and spec.missing == "impute"):
         labels = evidence.loc[column.isna(), "label"].astype(str)
         reasons.append(f"{capital(words)} is not stated for {join(dict.fromkeys(labels))}.")
     levels = list(dict.fromkeys(level_text(level) for level in column.dropna()))
@@ -186,7 +189,6 @@ def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list
         if contrast[0] == name
     ]
     missing = dict.fromkeys(level for pair in pairs for level in pair if level not in levels)
-    numeric = all(type(level) in (int, float) for level in column.dropna().tolist())
     reference = level_text(spec.reference[name]) if name in spec.reference else None
     if missing and not numeric:
         for pair in pairs:
@@ -196,7 +198,7 @@ def _about_moderator(spec: ModelSpec, evidence: pd.DataFrame, name: str) -> list
                     f"The question compares {pair[0]} with {pair[1]} ({words}). "
                     f"No arm that passes its rules is {join(gone, 'or')}."
                 )
-    elif reference is not None and reference not in levels and levels:
+    elif not numeric and reference is not None and reference not in levels and levels:
         reasons.append(
             f"The question compares with {reference} ({words}). "
             f"No arm that passes its rules is {reference}."

@@ -343,4 +343,6 @@ def column_words(name: str) -> str:
 
 def level_word(level: Any) -> str:
     """Return a level of a moderator in words: ``yes`` for true."""
+    if isinstance(level, float):
+        return f"{level:.12g}"
     return {"true": "yes", "false": "no"}.get(str(level).lower(), str(level))
