@@ -439,7 +439,7 @@ def test_an_answer_of_one_study_looks_so(
     own = text.index(f"Doe 2020, immortal-time-adjusted {median} 95 % interval {lower} to {upper}")
     assert printed < own < text.index("Median study, naive")
     drawn = words.ratio(float(np.exp(fits["alone"]["naive"]["theta"].median())))
-    assert f"The priors draw the printed ratio to {drawn}; then the bias b" in text
+    assert f"The priors draw this ratio to {drawn}; then the bias b" in text
     assert "What one paper on CAR-T therapy says" in page.text
     assert (
         "One study alone. Its own ratio, nothing pooled; Doe 2020, 20 patients (7 transplanted, "
@@ -465,15 +465,21 @@ def test_answers_say_who_was_compared() -> None:
         assert question.evidence is not None
         bases[question.spec.name] = basis_of(question.evidence, question.spec, studies)
     assert bases["cr_rate"].words() == "two studies, 67 patients"
-    assert patients_of(bases.values()) == 67
+    # the 13 and the 5 in remission whom An 2022 and the five-patient paper compare
+    assert patients_of(bases.values()) == 67 + 13 + 5
     both = bases["hsct_benefit_os"]
-    assert [(group.patients, group.exposed) for group in both.groups] == [(25, 10), (39, 17)]
-    assert both.words() == "two studies, 64 patients (27 transplanted, 37 not transplanted)"
-    assert both.setting() == "two retrospective cohorts from China"
-    alone = compared_table(bases["hsct_relapse"], "relapse")
-    assert alone is not None
-    assert alone.rows[0].cells[1] == "CART+HSCT against CART2 and CART1 together"
-    assert alone.rows[0].cells[2:6] == ("25", "10", "15", "3 of 10 v 14 of 15")
+    assert [(group.patients, group.exposed) for group in both.groups] == [
+        (13, 11), (25, 10), (39, 17), (5, 3),
+    ]  # fmt: skip
+    assert both.words() == "four studies, 82 patients (41 transplanted, 41 not transplanted)"
+    compared = compared_table(bases["hsct_relapse"], "relapse")
+    assert compared is not None
+    assert [row.cells[2:6] for row in compared.rows] == [
+        ("13", "11", "2", "1 of 11 v 2 of 2"),
+        ("25", "10", "15", "3 of 10 v 14 of 15"),
+        ("5", "3", "2", "0 of 3 v 1 of 2"),
+    ]
+    assert compared.rows[1].cells[1] == "CART+HSCT against CART2 and CART1 together"
     (caution,) = [
         group.finding.caution for group in bases["cr_rate"].groups if group.study.id == "li2020"
     ]

@@ -19,6 +19,9 @@ _GIVEN = {
     "retreatment": "given as re-treatment",
     "mixed": "first and later infusions together",
 }
+_KINDS = (
+    "(?:counts|ratios|hazard ratios|survival at one time|pairs of survival|contrasts of counts)"
+)
 _SECOND = "another report on patients who are counted already"
 # the rule of the account; its reason; what differs between findings of that reason
 _RULES: tuple[tuple[str, str, str], ...] = (
@@ -35,14 +38,23 @@ _RULES: tuple[tuple[str, str, str], ...] = (
         "",
     ),
     (
-        r"(.+); the question takes (counts|ratios|hazard ratios|survival at one time)",
+        rf"(.+); the question takes ({_KINDS}(?: or {_KINDS})*)",
         "{0}, where the question needs {1}",
         "",
     ),
-    (r"no interval is printed", "without an interval: how precise it is cannot be known", ""),
     (
-        r"an estimate of 0 or 1 has no standard error",
+        r"no interval(?: is|s are) printed",
+        "without an interval: how precise it is cannot be known",
+        "",
+    ),
+    (
+        r"an estimate of 0 or 1 has no standard error(?:; its counts are to be used)?",
         "all or none survived: such an estimate has no standard error",
+        "",
+    ),
+    (
+        r"its two intervals are of different levels",
+        "the intervals of the two groups are of different levels",
         "",
     ),
     (r"a table of grades; (.+) has no lowest grade", "a table of grades without a cut", ""),
