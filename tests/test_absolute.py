@@ -174,6 +174,13 @@ def test_rates_of_two_levels_draw_by_draw(rates):
         assert found["p_better"] == measured.loc[estimand, "p_better"]
 
 
+def test_where_the_others_stand_is_said(rates, ratios):
+    pair = ("scfv", "humanized", "murine")
+    assert set(mc.absolute(rates, contrast=pair)["at"]) == {"averaged over the evidence"}
+    assert set(mc.absolute(rates, contrast=pair, at={"age": 25.0})["at"]) == {"age = 25"}
+    assert set(mc.absolute(ratios, baseline=0.3, measure="or")["at"]) == {""}
+
+
 def test_a_bad_outcome_turns_the_benefit_of_rates_round():
     table = COUNTS.assign(outcome="severe_crs")
     fit = fitted(table, likelihood="binomial", moderators=["scfv"], outcome="severe_crs")

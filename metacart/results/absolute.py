@@ -19,7 +19,7 @@ from metacart.results.contrast import check_contrast, rates_of
 from metacart.results.direction import better_of
 from metacart.results.needed_to_treat import difference_words, needed_number, needed_words
 from metacart.results.numbers import describe
-from metacart.results.summary import estimand_draws, views_of
+from metacart.results.summary import estimand_draws, place_words, views_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,9 @@ def absolute(
     Returns
     -------
     DataFrame
-        Columns ``estimand``, ``compared``, ``baseline`` (of ratios), ``measure``, ``median``,
-        ``lower``, ``upper`` (95 % equal-tailed), ``mcse``, ``p_better`` and ``words``. Measures
-        are the two groups and their difference per 100 patients, and the number needed to treat:
+        Columns ``estimand``, ``at`` (where other moderators stand), ``compared``, ``baseline`` (of
+        ratios), ``measure``, ``median``, ``lower``, ``upper`` (95 % equal-tailed), ``mcse``,
+        ``p_better`` and ``words``. Measures are the two groups and their difference per 100 patients, and the number needed to treat:
         positive where patients benefit, negative where they are harmed, its two limits those of
         the difference turned round, so that an interval across no difference runs from one
         through infinity to the other, as ``words`` says it.
@@ -102,7 +102,7 @@ def absolute(
         rows = _of_rates(fit, baseline, contrast, measure, at or {})
     else:
         rows = _of_ratios(fit, baseline, contrast, measure, at or {})
-    columns = "estimand compared baseline measure median lower upper mcse p_better words"
+    columns = "estimand at compared baseline measure median lower upper mcse p_better words"
     table = pd.DataFrame(rows, columns=pd.Index(columns.split()))
     return table.drop(columns="baseline") if scale.is_rate else table
 
@@ -142,11 +142,13 @@ def _of_rates(
     for moderator, level, reference in pairs:
         check_contrast(fit, moderator, level, reference, at)
         groups = [rows_at(fit, {**at, moderator: value}) for value in (level, reference)]
+        where = place_words(fit, at, but=moderator)
         names = [f"{moderator} = {level_text(value)}" for value in (level, reference)]
         for estimand, (one, other) in rates_of(draws_of(fit), *groups).items():
             compared = f"{names[0]} against {names[1]}"
             found = _measured(one, other, sign, (names[0], names[1]))
-            rows += [{"estimand": estimand, "compared": compared, **row} for row in found]
+            head = {"estimand": estimand, "at": where, "compared": compared}
+            rows += [{**head, **row} for row in found]
     return rows
 
 
@@ -177,6 +179,7 @@ def _of_ratios(
     what = "free of the event" if survival else "with the event"
     exposure = (spec.exposure or "exposed").replace("_", " ")
     names = (exposure, f"no {exposure}" if spec.exposure else "not exposed")
+    where = place_words(fit, at)
     rows: list[dict[str, Any]] = []
     for group, words in views_of(fit).items():
         for name, ratio in estimand_draws(fit, at=at, group=group).items():
@@ -184,9 +187,9 @@ def _of_ratios(
             for share in shares:
                 one = apply_ratio(ratio, share, kind)
                 compared = f"{names[0]} against {names[1]}"
-                head = {"estimand": estimand, "compared": compared, "baseline": share}
+                head = {"estimand": estimand, "at": where, "compared": compared}
                 measured = _measured(one, np.full_like(one, share), sign, names, what)
-                rows += [{**head, **row} for row in measured]
+                rows += [{**head, "baseline": share, **row} for row in measured]
     return rows
 
 

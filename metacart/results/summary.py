@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["estimand_draws", "summarize", "summary_with_errors", "views_of"]
+__all__ = ["estimand_draws", "place_words", "summarize", "summary_with_errors", "views_of"]
 
 Array = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ def summary_with_errors(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None
     import pandas as pd
 
     spec, scale = spec_of(fit), scale_of(design_of(fit))
-    where = _words(fit, at or {})
+    where = place_words(fit, at or {})
     lower_is_better = better_of(spec, scale) == "lower"
     rows: list[dict[str, Any]] = []
     for group, words in views_of(fit).items():
@@ -177,10 +177,10 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
     return rows
 
 
-def _words(fit: xr.DataTree, at: Mapping[str, Any]) -> str:
-    """Say where an estimand stands."""
+def place_words(fit: xr.DataTree, at: Mapping[str, Any], *, but: str = "") -> str:
+    """Say where an estimand stands, of all moderators but one."""
     moderators = main_effects(moderators_of(design_of(fit)))
     parts = [f"{name} = {level_text(value)}" for name, value in at.items()]
-    if any(moderator.name not in at for moderator in moderators):
+    if any(each.name not in at and each.name != but for each in moderators):
         parts.append("averaged over the evidence")
     return ", ".join(parts)
