@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import integrate, special, stats
 
 import metacart as mc
 from metacart.inference import engines
+from metacart.inference.assemble import log_likelihood_of
 from metacart.inference.coordinates import Coordinate
 from metacart.inference.exact import draw_exact
+from metacart.inference.gate import convergence
 from metacart.inference.proposal import NoProposalError
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import find_likelihood
@@ -292,7 +295,7 @@ FULL = pd.DataFrame({"study": ["a"], "events": [5], "total": [5]})
 
 def test_the_exact_engine_takes_over_where_nuts_fails():
     spec = mc.ModelSpec(likelihood="binomial", priors={"tau": "HalfCauchy(1)"})
-    fit = mc.fit(spec, FULL, seed=11, progress=False)
+    fit = mc.fit(spec, FULL, method="nuts", seed=11, progress=False)
     assert fit.attrs["method"] == "exact"
     assert fit.attrs["gate"] == "passed"
     methods = [attempt["method"] for attempt in json.loads(fit.attrs["attempts"])]
@@ -329,6 +332,67 @@ def test_an_engine_without_draws_leaves_those_of_the_other(monkeypatch):
     assert fit.attrs["converged"] == 0
     with pytest.raises(mc.InputError, match="wherever it was looked for; allowed: nuts"):
         mc.fit(spec, FULL, method="exact", seed=11, progress=False)
+
+
+@pytest.mark.parametrize("effects", ["normal", "student_t"])
+def test_the_same_seed_gives_the_same_draws(effects):
+    spec = mc.ModelSpec(likelihood="binomial", random_effects=effects)
+    table = pd.DataFrame({"study": list("abcd"), "events": [0, 5, 13, 2], "total": [10, 5, 19, 12]})
+    one, same, other = (
+        mc.fit(spec, table, method="exact", seed=seed, draws=1000) for seed in (3, 3, 4)
+    )
+    assert one.identical(same)
+    assert not one["posterior"].equals(other["posterior"])
+
+
+def test_the_log_likelihood_of_each_study_is_that_of_the_draws():
+    """What weighed the draws is kept, and it is what the draws themselves give."""
+    spec = mc.ModelSpec(likelihood="binomial", moderators=["x"])
+    table = pd.DataFrame(
+        {"study": list("aabc"), "events": [9, 5, 13, 0], "total": [10, 8, 19, 7], "x": range(4)}
+    )
+    fit = mc.fit(spec, table, method="exact", seed=1, draws=1000)
+    again = log_likelihood_of(
+        spec,
+        fit["constant_data"].to_dataset(),
+        find_likelihood(spec),
+        fit["posterior"].to_dataset(),
+    )
+    xr.testing.assert_allclose(fit["log_likelihood"].to_dataset(), again, atol=1e-8)
+
+
+def test_uneven_weights_take_more_proposals():
+    """One study and a wide prior of tau: the posterior is far from normal given tau."""
+    spec = mc.ModelSpec(likelihood="binomial", priors={"tau": "HalfCauchy(1)"})
+    run = draw(spec, FULL)
+    assert run.importance_ess > 16_000
+
+
+def iid(draws, rng):
+    values = rng.standard_normal((4, draws, 3))
+    return xr.Dataset({"x": (("chain", "draw", "each"), values)})
+
+
+def test_independent_draws_are_judged_by_their_number():
+    draws = iid(4000, np.random.default_rng(1))
+    verdict = convergence(draws, independent=16_000)
+    assert verdict.failure == ""
+    by_chains = convergence(draws, divergences=0)
+    assert verdict.shortfall == pytest.approx(by_chains.shortfall, rel=0.1)
+    few = convergence(iid(400, np.random.default_rng(1)), independent=1600)
+    assert few.failure.startswith("the Monte Carlo error of the mean of x is 2.5% of its SD; ")
+    assert few.failure.count("% quantile of x is") == 2
+    # weights can make draws worth less than their number
+    assert convergence(draws, independent=1600).shortfall > 1
+
+
+def test_draws_that_are_too_few_are_run_again_longer():
+    spec = mc.ModelSpec(likelihood="binomial")
+    table = pd.DataFrame({"study": list("abc"), "events": [9, 5, 13], "total": [10, 8, 19]})
+    fit = mc.fit(spec, table, method="exact", seed=1, draws=300)
+    first, second = json.loads(fit.attrs["attempts"])
+    assert "the Monte Carlo error of the" in first["failure"]
+    assert (first["draws"], second["draws"]) == (300, 1200)
 
 
 def test_an_unknown_method_is_refused():

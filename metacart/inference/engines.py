@@ -142,7 +142,7 @@ class Engines:
             found = f"{len(gaps)} {what} imputed ({gaps[0]}{more})"
             raise NoProposalError(f"{found}, which only NUTS draws")
         attempts: list[Attempt] = []
-        times = 1
+        times, proposal = 1, None
         while True:
             run = draw_exact(
                 spec,
@@ -152,6 +152,7 @@ class Engines:
                 draws=times * self.draws,
                 chains=self.chains,
                 seed=self.seed,
+                proposal=proposal,
             )
             reported = with_estimands(run.posterior, spec=spec, design=design, seed=self.seed)
             worth = min(run.importance_ess, run.draws * self.chains)
@@ -163,5 +164,5 @@ class Engines:
             enough = not verdict.failure or times > 1
             if enough or run.pareto_k > PARETO_K:
                 break
-            times = longer(verdict, most=4)
+            times, proposal = longer(verdict, most=4), run.proposal
         return Drawn(run.posterior, run.statistics, "exact", attempts, failure, run)

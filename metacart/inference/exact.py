@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.density import Marginal
-from metacart.inference.proposal import propose
+from metacart.inference.proposal import Mixture, propose
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -42,11 +42,14 @@ class Exact(NamedTuple):
         ``log_weight`` (chain, draw): of the proposal behind each draw, before resampling.
     log_likelihood : array (chain, draw, studies)
         Of each study, its effect integrated out.
+    proposal : Mixture
+        From which they were drawn.
     """
 
     posterior: xr.Dataset
     statistics: xr.Dataset
     log_likelihood: Array
+    proposal: Mixture
     pareto_k: float
     importance_ess: float
     log_marginal_likelihood: float
@@ -66,6 +69,7 @@ def draw_exact(
     draws: int,
     chains: int,
     seed: int,
+    proposal: Mixture | None = None,
 ) -> Exact:
     """Draw from the posterior without MCMC.
 
@@ -77,6 +81,8 @@ def draw_exact(
         Draws kept a chain, and number of chains; all are exchangeable.
     seed : int
         Fixes every random number.
+    proposal : Mixture, optional
+        Of an earlier run of the same analysis.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def draw_exact(
 
     rng = np.random.default_rng([seed, 3])
     target = Marginal(spec, design, likelihood, priors)
-    proposal = propose(target, rng)
+    proposal = propose(target, rng) if proposal is None else proposal
     number, times = draws * chains, _PROPOSALS
     while True:
         points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
@@ -127,6 +133,7 @@ def draw_exact(
         xr.Dataset({n: labelled(n, array) for n, array in values.items()}, coords=coords | labels),
         xr.Dataset({"log_weight": labelled("log_weight", log_weight[kept])}, coords=coords),
         log_likelihood[kept].reshape(chains, draws, -1),
+        proposal,
         pareto_k=float(k),
         importance_ess=ess,
         log_marginal_likelihood=top + float(np.log(np.mean(np.exp(log_weight - top)))),

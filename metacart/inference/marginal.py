@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from metacart.inference.quadrature import Studies, by_hermite, by_sinh
 from metacart.inference.sampling import by_inversion, by_rejection
-from metacart.modelling.likelihoods import LIKELIHOODS, Data, Likelihood, Parameters
+from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
 __all__ = ["draw_study_effects", "study_log_likelihood"]
 
 Array = NDArray[np.float64]
 
 _HERMITE_REACH = 3.0  # above this tau Hermite nodes miss the edge of a study of no or only events
+_PROBES = (-30.0, -1.0, 0.0, 2.0, 30.0)  # where a normal log likelihood is known by its values
 
 
 def study_log_likelihood(
@@ -153,12 +154,15 @@ def _studies(
 
 
 def _is_conjugate(studies: Studies) -> bool:
-    """Whether effects and findings are normal: then ``approximate`` is the likelihood itself."""
-    normal = LIKELIHOODS["normal"]
-    return studies.effects == "normal" and all(
-        getattr(studies.likelihood, name) is getattr(normal, name)
-        for name in ("logp", "derivatives", "approximate")
-    )
+    """Whether effects are normal, and findings with the moments of ``approximate``: logp tells."""
+    if studies.effects != "normal":
+        return False
+    estimate, variance = studies.likelihood.approximate(studies.data)
+    z = np.asarray(_PROBES)[:, None]
+    own = {name: values[:1] for name, values in studies.parameters.items()}
+    found = studies.likelihood.logp(estimate + z * np.sqrt(variance), studies.data, own)
+    expected = -0.5 * z**2 - 0.5 * np.log(2.0 * np.pi * variance)
+    return bool(np.allclose(found, expected, rtol=1e-9, atol=1e-9))
 
 
 def _closed_form(studies: Studies) -> Array:
