@@ -66,10 +66,10 @@ def absolute(
     DataFrame
         Columns ``estimand``, ``at`` (where other moderators stand), ``compared``, ``baseline`` (of
         ratios), ``measure``, ``median``, ``lower``, ``upper`` (95 % equal-tailed), ``mcse``,
-        ``p_better`` and ``words``. Measures are the two groups and their difference per 100 patients, and the number needed to treat:
-        positive where patients benefit, negative where they are harmed, its two limits those of
-        the difference turned round, so that an interval across no difference runs from one
-        through infinity to the other, as ``words`` says it.
+        ``p_better`` and ``words``. Measures are the two groups and their difference per 100
+        patients, and the number needed to treat: positive where patients benefit, negative where
+        they are harmed, its two limits those of the difference turned round, so that an interval
+        across no difference runs from one through infinity to the other, as ``words`` says it.
 
     Raises
     ------
