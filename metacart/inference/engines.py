@@ -12,7 +12,7 @@ from metacart.inference import nuts
 from metacart.inference.estimands import with_estimands
 from metacart.inference.exact import PARETO_K, Exact, draw_exact
 from metacart.inference.gate import Attempt, convergence, longer
-from metacart.inference.proposal import NoProposalError
+from metacart.inference.proposal import Mixture, NoProposalError
 from metacart.modelling.build import build_model
 from metacart.modelling.imputation import gap_names
 from metacart.modelling.likelihoods import Likelihood
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "Drawn", "Engines"]
 
 METHODS = ("nuts", "exact", "auto")
+_MOST = 4  # how many times the draws that were asked for
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class Engines:
             found = f"{len(gaps)} {what} imputed ({gaps[0]}{more})"
             raise NoProposalError(f"{found}, which only NUTS draws")
         attempts: list[Attempt] = []
-        times, proposal = 1, None
+        times = 1
+        proposal: Mixture | None = None
         while True:
             run = draw_exact(
                 spec,
@@ -161,8 +163,9 @@ class Engines:
             if not run.pareto_k <= PARETO_K:
                 failure = f"Pareto k of the importance weights is {run.pareto_k:.2f}"
             attempts.append(Attempt("exact", f"Pareto k {run.pareto_k:.2f}", run.draws, failure))
-            enough = not verdict.failure or times > 1
-            if enough or run.pareto_k > PARETO_K:
+            if not failure or times == _MOST or run.pareto_k > PARETO_K:
                 break
-            times, proposal = longer(verdict, most=4), run.proposal
+            # the error of independent draws falls as their number says
+            asked = longer(verdict, most=_MOST, margin=1.5)
+            times, proposal = min(max(asked, 2 * times), _MOST), run.proposal
         return Drawn(run.posterior, run.statistics, "exact", attempts, failure, run)

@@ -117,7 +117,7 @@ def _worst(values: xr.Dataset) -> tuple[str, float]:
     return name, worst[name]
 
 
-def longer(verdict: Verdict, *, most: int) -> int:
+def longer(verdict: Verdict, *, most: int, margin: float = 3.0) -> int:
     """Return how many times as many draws the Monte Carlo error asks for, an even number."""
-    more = 1.0 if verdict.shortfall <= 1.0 else 3.0 * verdict.shortfall**2
+    more = 1.0 if verdict.shortfall <= 1.0 else margin * verdict.shortfall**2
     return min(2 * int(np.ceil(more / 2.0)), most)
