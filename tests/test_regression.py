@@ -253,6 +253,13 @@ def test_readings_of_a_transplant_question_have_a_curve_each(transplant):
     assert curves["level"].unique().tolist() == ["naive", "immortal-time-adjusted"]
 
 
+def test_patients_of_two_groups_count_together():
+    table = COUNTS.assign(control_events=3, control_total=10)
+    fit = fitted(table, likelihood="two_arm", moderators=["age"])
+    findings = mc.regression_table(fit, "age").query("row == 'finding'")
+    assert findings["patients"].tolist() == (COUNTS["total"] + 10).tolist()
+
+
 def test_many_rows_thin_the_curve_but_not_its_meaning():
     rng = np.random.default_rng(2)
     table = COUNTS.assign(dose=rng.normal(size=12))

@@ -142,7 +142,7 @@ def _findings(
             moderator.name: record[moderator.name],
             "label": _text(record, "label") or str(record["study"]),
             "arm_label": _text(record, "arm_label") or _text(record, "arm"),
-            "patients": record.get("total", np.nan),
+            "patients": _patients(record),
             "precision": 1.0 / float(design["variance"][position]),
             "imputed": bool(gap[position] >= 0),
         }
@@ -207,6 +207,12 @@ def _grid(
 
 def _typed(level: str) -> Any:
     return {"true": True, "false": False}.get(level, level)
+
+
+def _patients(record: Mapping[Any, Any]) -> float:
+    """Return how many patients a finding counts, of both groups where it has two."""
+    total = float(record.get("total", np.nan))
+    return total + float(record["control_total"]) if "control_total" in record else total
 
 
 def _text(record: Mapping[Any, Any], name: str) -> str:
