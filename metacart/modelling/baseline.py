@@ -15,7 +15,7 @@ __all__ = ["Groups", "draw_baseline", "evaluate", "tabulate"]
 Array = NDArray[np.float64]
 
 _STEP, _REACH = 0.05, 200.0  # of the table: its step in sinh, and how far it goes from its centre
-_NODE, _COARSE, _FAR = 0.1, 0.2, 12.0  # steps of integrals and of draws, and how far they go
+_NODE, _COARSE, _FAR = 0.08, 0.2, 12.0  # steps of integrals and of draws, and how far they go
 _NEGLIGIBLE = 40.0  # nats below the peak
 _DRAWS = 1024  # drawn at once: they stay in the processor's cache
 

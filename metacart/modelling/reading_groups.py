@@ -39,18 +39,12 @@ _PAIR = tuple(
 
 def read_groups(evidence: pd.DataFrame, scale: str) -> dict[str, NDArray[Any]]:
     """Read ``events`` and ``total``, and ``control_events`` and ``control_total``."""
-    faults = require(evidence, _COUNTS)
-    data: dict[str, NDArray[Any]] = {}
-    with collected(faults):
-        data = _counts(evidence, None, hazard=scale == "cloglog")
-    if faults:
-        raise InputError(faults)
-    return data
+    return _counts(evidence, None, hazard=scale == "cloglog")
 
 
 def _counts(evidence: pd.DataFrame, rows: Rows, *, hazard: bool = True) -> dict[str, NDArray[Any]]:
     """Return whole counts of both groups, 0 of 1 elsewhere, and the corrected log ratio."""
-    faults: list[Fault] = []
+    faults = require(evidence, _COUNTS)
     found = {
         name: values
         for group in _GROUPS
