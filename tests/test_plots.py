@@ -29,9 +29,9 @@ from metacart.modelling.priors import resolve_priors
 from metacart.plots import close_figure, plot_forest, plot_ppc, plot_prior_posterior, save_figure
 from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
 from metacart.plots.forest_facts import _doubt
-from metacart.plots.forest_rows import number, span
 from metacart.plots.lights import LOOKS
 from metacart.plots.measure import text_width, wrap
+from metacart.plots.numbers import number, span
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Study
 from metacart.report.answer import _contrast

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metacart.errors import Fault, InputError
 from metacart.plots.facts import Measure, Reported, capital
 from metacart.plots.layout import Row
+from metacart.plots.numbers import number, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +25,8 @@ __all__ = [
     "Lines",
     "counted",
     "forest_lines",
-    "number",
     "read_rows",
     "sizes",
-    "span",
 ]
 
 SORTS = (None, "name", "year", "effect", "precision")
@@ -154,45 +153,6 @@ def _number_or_nan(value: Any) -> float:
 
 
 # --- numbers ------------------------------------------------------------------------------------
-
-
-def number(value: float, measure: Measure, places: int | None) -> str:
-    """Return a natural value as it stands in a cell; rates in percent.
-
-    Without `places` it has two digits behind the point, and two that count where it is small.
-    """
-    if np.isnan(value):
-        return ""
-    if not np.isfinite(value):
-        return "∞" if value > 0 else "−∞"
-    if measure == "rate":
-        value = 100.0 * value
-    if places is None:
-        places = (
-            0
-            if value >= 99.5 or value == 0
-            else 1
-            if value >= 9.95
-            else 2
-            if value >= 0.0995
-            else 3
-        )
-        text = f"{value:.{places}f}" if value >= 0.0005 or value == 0 else f"{value:.0e}"
-    else:
-        text = f"{value:.{places}f}"
-    if float(text) == 0:
-        text = text.removeprefix("-")
-    return text.replace("-", "−")
-
-
-def span(
-    lower: float, upper: float, measure: Measure, places: int | None, *, signed: bool = False
-) -> str:
-    """Return an interval as it stands in a cell."""
-    if np.isnan(lower) or np.isnan(upper):
-        return ""
-    join = " to " if signed or measure == "value" else "–"
-    return f"[{number(lower, measure, places)}{join}{number(upper, measure, places)}]"
 
 
 def _percent(weight: float) -> str:

@@ -21,10 +21,10 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.files import check_file, deliver
-from metacart.plots.forest_rows import number, span
 from metacart.plots.layout import Column, Key, Page, Panel, Row, intervals, open_page
 from metacart.plots.marks import spot
 from metacart.plots.measure import COLOURS, style
+from metacart.plots.numbers import number, span
 from metacart.results.checks import predictive_checks
 
 if TYPE_CHECKING:

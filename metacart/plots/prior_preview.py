@@ -15,10 +15,10 @@ from metacart.modelling.likelihoods import Likelihood
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import Measure, capital, measure_of, name_of
 from metacart.plots.files import check_file, deliver
-from metacart.plots.forest_rows import number, span
 from metacart.plots.layout import Column, Key, Page, Panel, Row, intervals, open_page
 from metacart.plots.marks import backend_of, plain, spot, upright
 from metacart.plots.measure import COLOURS, style
+from metacart.plots.numbers import number, span
 from metacart.records.named_priors import find_named
 from metacart.records.spec import ModelSpec
 from metacart.results.imagined import Imagined, effects_of, imagine, in_view
