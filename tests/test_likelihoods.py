@@ -47,6 +47,7 @@ TABLES["survival"] = pd.DataFrame(
         "age": [20.0, 13.0, 22.0, 8.0],
     }
 )
+TABLES["beta_binomial"] = TABLES["binomial"]
 # no events and only events, in one group and in both
 TABLES["two_arm"] = pd.DataFrame(
     {
@@ -94,7 +95,8 @@ def bound(name, **options):
 
 
 def own_values(name):
-    return {parameter: np.array([[-0.4]]) for parameter in likelihood_of(name).shared}
+    values = {"bias": -0.4, "rho": 0.2}
+    return {each: np.array([[values[each]]]) for each in likelihood_of(name).shared}
 
 
 def test_every_likelihood_runs_the_gauntlet():
@@ -103,7 +105,8 @@ def test_every_likelihood_runs_the_gauntlet():
 
 @pytest.mark.parametrize(
     ("name", "effects"),
-    [(name, "normal") for name in NAMES] + [("binomial", "student_t"), ("binomial", "none")],
+    [(name, likelihood_of(name).random_effects[0]) for name in NAMES]
+    + [("binomial", "student_t"), ("binomial", "none")],
 )
 def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(name, effects):
     spec, design = bound(name, moderators=["scfv", "age"], random_effects=effects)
@@ -134,10 +137,13 @@ def test_numpy_and_graph_give_the_same_density(name):
     likelihood, data = likelihood_of(name), data_of(design)
     point = model.initial_point()
     point["mu"] = np.array(0.3)
-    own = {}
+    own = own_values(name)
     if "bias" in point:
         point["bias"] = np.array(-0.4)
-        own = own_values(name)
+    elif "bias" in own:
+        own = {}
+    if "rho_logodds__" in point:
+        point["rho_logodds__"] = special.logit(0.2)
     eta = np.full((1, design.sizes["finding"]), 0.3) + likelihood.shift(data, own)
     known = likelihood.logp(eta, data, own)
     if "baseline" not in point:

@@ -87,16 +87,16 @@ def groups_of_fit(
         groups["naive"] = posterior  # the fit that ignores it
         posterior = _take_away(posterior, design, likelihood, _draw_own(applied, posterior, rng))
     prior = _draw_prior(spec, design, priors, rng)
-    prior = _with_next(prior, spec, design, seed)
     for name in _of_findings(design, likelihood):
         prior[name] = (
             ("chain", "draw", own_dim(design)),
             priors[name].draw(prior["theta"].shape, rng),
         )
+    own = {name: priors[name] for name in free_parameters(design, likelihood)}
+    prior = prior if applied else prior.assign(_draw_own(own, prior, rng))
+    prior = _with_next(prior, spec, design, seed)
     if applied:
         prior = _take_away(prior, design, likelihood, _draw_own(applied, prior, rng))
-    elif own := {name: priors[name] for name in free_parameters(design, likelihood)}:
-        prior = prior.assign(_draw_own(own, prior, rng))
     groups["posterior"], groups["prior"] = posterior, prior
     groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)

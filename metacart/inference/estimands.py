@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.population import population_average
 from metacart.inference.records import attribute, design_of, group_of, spec_of
+from metacart.modelling.counts import rates_below
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import IMPUTED, filled_columns
 from metacart.modelling.moderators import code_at, columns_of, product_columns
@@ -60,6 +61,8 @@ class Draws:
         Its degrees of freedom, where it is Student-t.
     seed : int
         Fixes the draws of the next study.
+    rho : array (chain, draw) or None
+        Overdispersion, where the rates of arms scatter around g⁻¹(m + u) as a beta distribution.
     """
 
     mu: Array
@@ -69,11 +72,16 @@ class Draws:
     effects: str
     nu: float
     seed: int
+    rho: Array | None = None
 
     def thinned(self, step: int) -> Draws:
         """Return every `step`-th draw of each chain."""
         return replace(
-            self, mu=self.mu[:, ::step], tau=self.tau[:, ::step], beta=self.beta[:, ::step]
+            self,
+            mu=self.mu[:, ::step],
+            tau=self.tau[:, ::step],
+            beta=self.beta[:, ::step],
+            rho=None if self.rho is None else self.rho[:, ::step],
         )
 
     def linear(self, rows: Array) -> Array:
@@ -87,9 +95,13 @@ class Draws:
         return self.mu[..., None] + (rows * self.beta[..., None, :]).sum(axis=-1)
 
     def median_study(self, rows: Array) -> Array:
-        """Return g⁻¹(m), averaged over the rows; shape (chain, draw)."""
+        """Return g⁻¹(m), averaged over the rows; shape (chain, draw).
+
+        Where arms scatter, m is their mean, and this is their median.
+        """
         distinct, weights = _distinct(rows)
-        result: Array = self.scale.inverse(self.linear(distinct)) @ weights
+        middle = self._scattered(self.linear(distinct), 0.5)
+        result: Array = self.scale.inverse(middle) @ weights
         return result
 
     def population_average(self, rows: Array) -> Array:
@@ -110,8 +122,27 @@ class Draws:
         distinct, weights = _distinct(rows)
         rng = np.random.default_rng([self.seed, 1])
         which = rng.choice(len(weights), size=self.mu.shape, p=weights)
-        linear = np.take_along_axis(self.linear(distinct), which[..., None], axis=-1)[..., 0]
-        return linear + self.tau * self.new_effects(1)
+        linear = np.take_along_axis(self.linear(distinct), which[..., None], axis=-1)
+        return self._new(linear, 1)[..., 0]
+
+    def new_levels(self, rows: Array, number: int) -> Array:
+        """Return the `number`-th new study at each row, on the model scale (chain, draw, rows)."""
+        return self._new(self.linear(rows), number)
+
+    def _new(self, linear: Array, number: int) -> Array:
+        eta = linear + (self.tau * self.new_effects(number))[..., None]
+        return eta if self.rho is None else self._scattered(eta, self.new_shares(number))
+
+    def _scattered(self, eta: Array, share: float | Array) -> Array:
+        """Return where a share of the arms of these means (chain, draw, rows) lies below."""
+        if self.rho is None:
+            return eta
+        rates = rates_below(eta, self.rho[..., None], np.expand_dims(share, -1))
+        return self.scale.link(rates)
+
+    def new_shares(self, number: int) -> Array:
+        """Return where among all arms that of the `number`-th new study lies (chain, draw)."""
+        return np.random.default_rng([self.seed, 1, number, 1]).uniform(size=self.mu.shape)
 
     def new_effects(self, number: int) -> Array:
         """Return standard effects of the `number`-th new study; shape (chain, draw)."""
@@ -151,7 +182,8 @@ def make_draws(sample: xr.Dataset, spec: ModelSpec, scale: Scale, seed: int) -> 
         if "beta" in sample
         else np.zeros((*mu.shape, 0))
     )
-    return Draws(mu, tau, beta, scale, spec.random_effects, spec.nu, seed)
+    rho = sample["rho"].transpose("chain", "draw").to_numpy() if "rho" in sample else None
+    return Draws(mu, tau, beta, scale, spec.random_effects, spec.nu, seed, rho)
 
 
 def with_estimands(

@@ -64,6 +64,17 @@ def model_faults(
                 ", ".join(likelihood.scales),
             )
         )
+    if likelihood is not None and spec.random_effects not in likelihood.random_effects:
+        allowed = likelihood.random_effects
+        near = "normal" if "normal" in allowed else allowed[0]
+        faults.append(
+            Fault(
+                "random_effects",
+                f"'{spec.random_effects}' with the {likelihood.name} likelihood",
+                ", ".join(allowed),
+                f'random_effects = "{near}"',
+            )
+        )
     faults += _recode_faults(spec)
     return [*faults, *prior_faults(spec, likelihood)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def bind(
     if faults:
         raise InputError(in_file(spec, dict.fromkeys(faults)))
     coded = code_evidence(moderators, evidence)
-    if faults := collinear(moderators, coded.x):
+    if faults := [*collinear(moderators, coded.x), *_confused(spec, likelihood, evidence)]:
         raise InputError(in_file(spec, faults))
     data |= likelihood.prepare(data, priors)
     names = evidence[spec.group].astype(str).tolist()
@@ -111,6 +111,21 @@ def bind(
             "gaps": json.dumps(coded.gaps),
         },
     )
+
+
+def _confused(spec: ModelSpec, likelihood: Likelihood, evidence: pd.DataFrame) -> Iterator[Fault]:
+    """Yield that a spread between arms and one between studies cannot be told apart."""
+    arms = evidence[spec.group].value_counts()
+    several = int((arms > 1).sum())
+    if likelihood.spreads and spec.random_effects != "none" and 2 * several <= len(arms):
+        yield Fault(
+            "random_effects",
+            f"'{spec.random_effects}' beside the overdispersion of {likelihood.name}, but "
+            f"{several} of {len(arms)} {spec.group} effects have two arms or more: from one arm "
+            "the spread between studies and that between arms cannot be told apart",
+            "both only where most studies give two arms or more",
+            'random_effects = "none", or likelihood = "binomial"',
+        )
 
 
 def scale_of(design: xr.Dataset) -> Scale:

@@ -70,6 +70,9 @@ class Likelihood:
         logit or cloglog scale it is a log ratio.
     random_effects : tuple of str
         Distributions of the study effects that it allows, the default first.
+    spreads : bool
+        Whether arms scatter around theta by a parameter of its own: from one arm a study that
+        and a study effect cannot be told apart.
     read : callable
         From (evidence, scale name): the arrays of the observed columns, each of length findings.
         Raises `InputError` with every fault.
@@ -117,6 +120,7 @@ class Likelihood:
     observed: str
     contrast: bool = False
     random_effects: tuple[RandomEffects, ...] = ("normal", "student_t", "none")
+    spreads: bool = False
     parameters: Mapping[str, Parameter] = MappingProxyType({})
     shift: Callable[[Data, Parameters], Any] = lambda _data, _parameters: 0.0
     prepare: Callable[[Data, Priors], dict[str, Array]] = lambda _data, _priors: {}

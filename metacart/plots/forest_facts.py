@@ -27,6 +27,7 @@ from metacart.plots.facts import (
 from metacart.plots.forest_rows import Difference, Estimate, ForestRow, counted
 from metacart.results.contrast import contrast, mostly_prior
 from metacart.results.heterogeneity import heterogeneity
+from metacart.results.numbers import describe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "gather"]
 
-_GREEK = {"mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b", "baseline": "baseline of counts"}
+_GREEK = {
+    "mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b", "rho": "ρ",
+    "baseline": "baseline of counts",
+}  # fmt: skip
 _SHORT = {"hazard ratio": "HR", "odds ratio": "OR", "risk ratio": "RR"}
 
 
@@ -113,7 +117,7 @@ def gather(
     notes = [
         f"{size} {_spread(fit)} {_model(fit)}",
         _rows(fit, studies, measure),
-        _estimands(rows, measure, moderated=bool(moderators_of(design))),
+        _estimands(fit, rows, measure),
         _transplant(fit),
         remark,
     ]
@@ -169,6 +173,10 @@ def _size(studies: Sequence[ForestRow]) -> str:
 def _spread(fit: xr.DataTree) -> str:
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     table = heterogeneity(fit).set_index("quantity")
+    if "rho" in fit["posterior"]:
+        rho = describe(fit["posterior"]["rho"].to_numpy())
+        median, lower, upper = (rho[name] for name in ("median", "lower", "upper"))
+        return f"Overdispersion ρ between arms: {median:.2f} [{lower:.2f}–{upper:.2f}]."
     if "tau" not in table.index:
         return "No study effects: all studies share one true value."
     row: Any = table.loc["tau"]
@@ -225,14 +233,19 @@ def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> s
     return text
 
 
-def _estimands(rows: Sequence[ForestRow], measure: Measure, *, moderated: bool) -> str:
+def _estimands(fit: xr.DataTree, rows: Sequence[ForestRow], measure: Measure) -> str:
     parts = []
     if any(row.label.startswith("population average") for row in rows):
         parts.append(f"Population average: mean {measure} of all studies like these.")
-    parts.append(f"Median study: {measure} where the study effect is zero.")
+    middle = (
+        "that half of all arms exceed"
+        if "rho" in fit["posterior"]
+        else "where the study effect is zero"
+    )
+    parts.append(f"Median study: {measure} {middle}.")
     if any(row.kind == "prediction" for row in rows):
         parts.append(f"Next study: true {measure} of one more (prediction interval).")
-    if moderated:
+    if moderators_of(design_of(fit)):
         parts.append("Moderators not stated: averaged over the rows of the evidence.")
     return " ".join(parts)
 

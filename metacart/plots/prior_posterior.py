@@ -188,6 +188,10 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
     if "tau" in posterior:
         title = f"τ, between-study SD{unit}"
         found.append(_Quantity("tau", title, draws("tau"), exact("tau"), positive=True))
+    if "rho" in posterior:
+        found.append(
+            _Quantity("rho", "ρ, overdispersion", draws("rho"), exact("rho"), positive=True)
+        )
     if "beta" in posterior:
         words = _coefficient_words(moderators_of(design_of(fit)))
         found += [

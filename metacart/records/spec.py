@@ -54,6 +54,8 @@ Levels = Annotated[tuple[Scalar, ...], Field(strict=False)]
 # what `thresholds` are numbers of, for the likelihoods and scales that say so
 _RATES = frozenset(("binomial", "beta_binomial", "survival", "logit", "cloglog", "loglog"))
 _RATIOS = frozenset(("hsct", "log"))
+# the study effects of a likelihood by default, where they are not normal
+_EFFECTS: dict[str, RandomEffects] = {"beta_binomial": "none"}
 # the shipped likelihoods for which nothing is to be chosen among kinds of comparison
 _ONE_KIND = frozenset(("binomial", "beta_binomial", "normal", "survival", "two_arm"))
 
@@ -116,7 +118,8 @@ class ModelSpec(RootRecord):
     group : {"study", "cohort"}
         Where the random effect sits.
     random_effects : {"normal", "student_t", "none"}
-        The distribution of the study effects.
+        The distribution of the study effects; normal by default, none for ``"beta_binomial"``,
+        which has a spread of its own.
     nu : float
         Degrees of freedom of Student-t effects, 1 or more.
     priors : dict of str to str
@@ -187,7 +190,9 @@ class ModelSpec(RootRecord):
     unit: dict[str, Step] = {}
     missing: Literal["refuse", "impute"] = "refuse"
     group: Literal["study", "cohort"] = "study"
-    random_effects: RandomEffects = "normal"
+    random_effects: RandomEffects = Field(
+        default_factory=lambda spec: _EFFECTS.get(spec.get("likelihood", ""), "normal")
+    )
     nu: Annotated[float, Field(ge=1)] = 4.0
     priors: dict[str, Prior] = {}
     better: Literal["higher", "lower"] | None = None

@@ -299,6 +299,8 @@ def _population_words(outcome: Outcome, basis: Basis) -> str:
 
 def _prior_words(fit: xr.DataTree) -> str:
     """Say where the prior speaks, because studies are few."""
+    if "rho" in fit["posterior"]:
+        return ""
     if "tau" not in fit["posterior"]:
         return "The model takes all studies to share one true value."
     number = design_of(fit).sizes["study"]

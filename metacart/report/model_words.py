@@ -54,9 +54,14 @@ def sentences(fit: xr.DataTree) -> list[str]:
     """Return the model in words."""
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     words = [observed_words(fit)]
-    if spec.random_effects == "none":
+    if "rho" in fit["posterior"]:
+        words.append(
+            "The true rates of arms differ: they scatter around their mean as a beta distribution, "
+            "with a variance of ρ times the most that a rate of this mean can have."
+        )
+    if spec.random_effects == "none" and "rho" not in fit["posterior"]:
         words.append("All studies share one true value.")
-    else:
+    elif spec.random_effects != "none":
         shape = "the standard deviation τ"
         if spec.random_effects == "student_t":
             shape = (
@@ -202,8 +207,9 @@ _MEANINGS = {
     "tau": "spread between studies",
     "bias": "bias of immortal time",
     "baseline": "level of a control group that is counted",
+    "rho": "overdispersion between arms",
 }
-_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b", "baseline": "α"}
+_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b", "baseline": "α", "rho": "ρ"}
 
 
 def prior_table(fit: xr.DataTree) -> Table:

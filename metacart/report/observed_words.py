@@ -21,6 +21,8 @@ _I = Markup("<sub>i</sub>")
 _SENTENCES = {
     "binomial": "The events of each arm are a binomial count of its patients: 0 of n and n of n "
     "need no correction.",
+    "beta_binomial": "The events of each arm are a binomial count of its patients: 0 of n and n "
+    "of n need no correction.",
     "survival": "Each study gives one Kaplan–Meier estimate S of the arm. Its −log(−log S) is a "
     "normal estimate, with the standard error that its printed interval implies.",
     "normal": "Each finding is a normal estimate with a known standard error.",
@@ -83,6 +85,13 @@ def observed_formulas(fit: xr.DataTree, *, joint: bool) -> list[Markup]:
     if spec.likelihood == "binomial":
         counts = Markup("<i>y</i>{0} ~ Binomial(<i>n</i>{0}, <i>p</i>{0}), {1} <i>p</i>{0} = θ{0}")
         return [counts.format(_I, scale.name)]
+    if spec.likelihood == "beta_binomial":
+        return [
+            Markup(
+                "<i>y</i>{0} ~ Binomial(<i>n</i>{0}, <i>p</i>{0}), <i>p</i>{0} ~ Beta of mean "
+                "{1}⁻¹(θ{0}) and variance ρ·mean·(1 − mean)"
+            ).format(_I, scale.name)
+        ]
     if spec.likelihood == "survival":
         return [Markup("−log(−log <i>S</i>{0}) ~ Normal(θ{0}, se{0})").format(_I)]
     shift = Markup(" + <i>b</i>·<i>d</i>{}").format(_I) if joint else Markup("")

@@ -143,7 +143,7 @@ def _words(row: Mapping[Any, Any] | pd.Series[Any]) -> str:
 
 def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, str], Array]:
     difference = draws.linear(level).mean(axis=-1) - draws.linear(reference).mean(axis=-1)
-    apart = difference + draws.tau * (draws.new_effects(1) - draws.new_effects(2))
+    apart = draws.new_levels(level, 1).mean(axis=-1) - draws.new_levels(reference, 2).mean(axis=-1)
     if not draws.scale.is_rate:
         name = "ratio of ratios" if draws.scale.name == "log" else "difference"
         turn = draws.scale.inverse
@@ -179,8 +179,7 @@ def rates_of(draws: Draws, level: Array, reference: Array) -> dict[str, tuple[Ar
 
 def _new_rate(draws: Draws, rows: Array, number: int) -> Array:
     """Return the rate of the `number`-th new study, averaged over rows."""
-    effect = (draws.tau * draws.new_effects(number))[..., None]
-    return np.asarray(draws.scale.inverse(draws.linear(rows) + effect).mean(axis=-1))
+    return np.asarray(draws.scale.inverse(draws.new_levels(rows, number)).mean(axis=-1))
 
 
 def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> float:

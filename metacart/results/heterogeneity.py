@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
-from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.inference.records import attribute, design_of, evidence_of, spec_of
+from metacart.modelling.counts import draw_rates
 from metacart.modelling.design import data_of, scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.results.numbers import describe
@@ -118,6 +119,10 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     scale = scale_of(design)
     sample = fit["naive" if "naive" in fit.children else "posterior"]
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
+    if "rho" in sample:  # arms scatter around theta
+        rho = sample["rho"].transpose("chain", "draw").to_numpy()[..., None]
+        rng = np.random.default_rng(int(attribute(fit, "seed")))
+        theta = scale.link(draw_rates(theta, rho, rng, data=data_of(design)))
     quantiles = np.quantile(theta, [0.5, 0.025, 0.975], axis=(0, 1))
     shrunken, lower, upper = (scale.inverse(values) for values in quantiles)
     evidence = evidence_of(fit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,18 @@ _SEED = 20_150_606
 class _EvenDraws(Draws):
     """Draws whose new studies are even too, as their parameters are."""
 
-    standard: Array
+    standard: Array = field(kw_only=True)
 
     def new_effects(self, number: int) -> Array:
         """Return standard effects of the `number`-th new study; shape (chain, draw)."""
         effects: Array = self.standard[number - 1]
         return effects
+
+    def new_shares(self, number: int) -> Array:
+        """Return where among all arms that of the `number`-th new study lies (chain, draw)."""
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr(self.standard[number - 1]))
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,8 @@ def _draws(
         spec.random_effects,
         spec.nu,
         _SEED,
-        effects_of(spec).quantile(shares),
+        columns.of(priors["rho"]) if "rho" in priors else None,
+        standard=effects_of(spec).quantile(shares),
     )
 
 

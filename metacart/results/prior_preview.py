@@ -123,7 +123,7 @@ def _estimands(imagined: Imagined) -> Iterator[dict[str, Any]]:
 
 
 def _behind(imagined: Imagined, estimand: str, view: str) -> str:
-    names = ["mu"]
+    names = ["mu"] if estimand == "population average" else ["mu", "rho"]
     if estimand != "median study":
         names.append("tau")
     if imagined.rows.size:

@@ -152,6 +152,9 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
         if spec.random_effects == "student_t" and spec.nu > 2:
             spread = tau * np.sqrt(spec.nu / (spec.nu - 2.0))
             rows.append({"estimand": "SD of study effects", "at": "", **_described(spread)})
+    if "rho" in posterior:
+        rho = posterior["rho"].transpose("chain", "draw").to_numpy()
+        rows.append({"estimand": "rho", "at": "", **_described(rho)})
     if "beta" in posterior:
         beta = posterior["beta"].transpose("coefficient", "chain", "draw")
         steps = steps_of(moderators_of(design_of(fit)))
