@@ -546,7 +546,9 @@ def test_sections_hold_evidence_model_and_checks(page: Page) -> None:
         "With a common effect the interval leaves out how studies differ.",
     ):
         assert part in text, part
-    assert "the exact engine takes over, quadrature and importance sampling" in page.part("made")
+    made = page.part("made")
+    assert "by quadrature and the rest is drawn by importance sampling (the exact engine)" in made
+    assert "Markov chain Monte Carlo takes over (NUTS)" in made
     assert "admit =" not in text  # words for those who write questions
 
 
