@@ -88,7 +88,7 @@ def _shapes(eta: Array, parameters: Parameters) -> tuple[Array, Array]:
     """Return the two parameters of the beta distribution of an arm's rate."""
     rho = np.clip(parameters["rho"], LEAST_RHO, 1.0 - LEAST_RHO)
     size, inverse = (1.0 - rho) / rho, SCALES["logit"].inverse
-    tiny = np.finfo(np.float64).tiny
+    tiny = 1e-100  # its trigamma is still a number
     return np.maximum(size * inverse(eta), tiny), np.maximum(size * inverse(-eta), tiny)
 
 
