@@ -1,0 +1,90 @@
+"""How long a fit takes by the exact engine and by NUTS, from few studies to many.
+
+Run with ``uv run python benchmarks/engines.py``. Cold is the first fit of a fresh process, with all
+that it has to import; warm is the best of three later ones. NUTS compiles each model anew, so its
+warm time is that of the second fit.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import metacart as mc
+
+SIZES = (6, 30, 100)
+EFFECTS = ("normal", "student_t")
+PACKAGES = ("metacart", "numpy", "scipy", "xarray", "arviz-stats", "pymc", "nutpie", "numba")
+
+
+def counts(studies: int) -> pd.DataFrame:
+    """Return simulated arms of 8 to 60 patients, a rate near 0.77 and effects of SD 0.6."""
+    rng = np.random.default_rng(studies)
+    total = rng.integers(8, 60, studies)
+    rate = 1.0 / (1.0 + np.exp(-1.2 - 0.6 * rng.standard_normal(studies)))
+    events = rng.binomial(total, rate)
+    return pd.DataFrame({"study": [f"study {i}" for i in range(studies)], "events": events}).assign(
+        total=total
+    )
+
+
+def seconds(table: pd.DataFrame, effects: str, method: str) -> float:
+    """Return how long one fit takes."""
+    spec = mc.ModelSpec(likelihood="binomial", random_effects=effects)
+    start = time.perf_counter()
+    fit = mc.fit(spec, table, method=method, seed=1, progress=False)
+    taken = time.perf_counter() - start
+    if fit.attrs["method"] != method:
+        raise SystemExit(f"{len(table)} studies, {effects}: {method} handed over")
+    return taken
+
+
+def cold(studies: int, effects: str) -> float:
+    """Return how long the first fit of a fresh process takes."""
+    command = [sys.executable, __file__, "cold", str(studies), effects]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def machine() -> str:
+    """Return what ran: processor, load, versions."""
+    processor = platform.processor() or platform.machine()
+    if (facts := Path("/proc/cpuinfo")).exists():
+        lines = facts.read_text().splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+        processor = names[0] if names else processor
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{os.cpu_count()} × {processor}{load}; {platform.system()}, "
+        f"Python {platform.python_version()}; {packages}"
+    )
+
+
+def main() -> None:
+    """Print a table of seconds."""
+    print(machine(), end="\n\n")
+    print("| studies | effects | exact, cold | exact, warm | NUTS, warm | NUTS / exact |")
+    print("|---|---|---|---|---|---|")
+    for effects in EFFECTS:
+        for studies in SIZES:
+            table = counts(studies)
+            first = cold(studies, effects)
+            exact = min(seconds(table, effects, "exact") for _ in range(4))
+            nuts = [seconds(table, effects, "nuts") for _ in range(2)][-1]
+            row = [str(studies), effects.replace("_", "-"), f"{first:.1f} s", f"{exact:.2f} s"]
+            print("|", " | ".join([*row, f"{nuts:.1f} s", f"{nuts / exact:.0f}"]), "|", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["cold"]:
+        print(seconds(counts(int(sys.argv[2])), sys.argv[3], "exact"))
+    else:
+        main()
