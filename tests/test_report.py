@@ -27,7 +27,6 @@ from metacart.records.spec import ModelSpec
 from metacart.report import DEFAULT_SEED, build, words
 from metacart.report.account_tables import (
     crude_table,
-    exclusion_table,
     left_out,
     left_out_levels,
     studies_shown,
@@ -651,7 +650,12 @@ def test_what_is_left_out_is_grouped_and_has_no_word_of_the_program() -> None:
         left = left_out(question, studies)
         sizes = [len(table.rows) for table in left.tables]
         assert sizes == sorted(sizes, reverse=True)
-        assert sum(sizes) == left.count == len(exclusion_table(question, studies).rows)
+        account, outcome = question.account, question.spec.outcome
+        graded = studies.vocabulary[outcome].graded_by
+        about = (account["outcome"] == outcome) | (
+            (account["outcome"] == graded) & (account["kind"] == "grades")
+        )
+        assert sum(sizes) == left.count == (about & ~account["used"]).sum()
         reasons = [table.caption for table in left.tables]
         assert len(reasons) == len(set(reasons))
         rules = question.account.loc[~question.account["used"], ["study", "arm", "rule"]]

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LeftOut",
     "crude_table",
-    "exclusion_table",
     "left_out",
     "left_out_levels",
     "other_findings",
@@ -82,34 +81,20 @@ def _left_out(question: Question, studies: Studies) -> dict[str, list[tuple[str,
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
 
 
-_LEFT = (Column("Study"), Column("Arm", "text"), Column("Patients, time"))
-_LEFT_VALUE = Column("Reported", "number")
-_LEFT_PLACE = Column("Place in the paper", "text")
-
-
-def exclusion_table(question: Question, studies: Studies) -> Table:
-    """Return the findings of the outcome that were left out, each with its reason."""
-    groups = _left_out(question, studies)
-    body = [
-        (*row[:4], f"{reason} ({row[4]})" if row[4] else reason, row[5])
-        for reason, rows in groups.items()
-        for row in rows
-    ]
-    outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
-    return table_of(
-        f"Left out: {count_of(len(body), 'finding')} of {outcome}",
-        [*_LEFT, _LEFT_VALUE, Column("Why it is left out", "text"), _LEFT_PLACE],
-        body,
-    )
-
-
 def left_out(question: Question, studies: Studies) -> LeftOut:
     """Return the findings of the outcome that were left out, one table a reason."""
     groups = _left_out(question, studies)
     count = sum(map(len, groups.values()))
     outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
     reasons = f", for {count_of(len(groups), 'reason')}" if len(groups) > 1 else ""
-    columns = [*_LEFT, _LEFT_VALUE, Column("In particular", "text"), _LEFT_PLACE]
+    columns = [
+        Column("Study"),
+        Column("Arm", "text"),
+        Column("Patients, time"),
+        Column("Reported", "number"),
+        Column("In particular", "text"),
+        Column("Place in the paper", "text"),
+    ]
     return LeftOut(
         f"Left out: {count_of(count, 'finding')} of {outcome}{reasons}",
         count,
