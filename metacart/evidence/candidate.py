@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from metacart.evidence.columns import Level
 from metacart.records.study import Arm, Finding, Study
+from metacart.records.vocabulary import Outcome
 
 __all__ = ["Candidate"]
 
@@ -27,6 +28,14 @@ class Candidate:
         The count, read from grades where these give the outcome.
     levels : dict
         Its levels, recoded for the question.
+    counted : Outcome or None
+        What it reports.
+    bands : tuple of (from, to, patients)
+        For a question about grades, what it says of them.
+    parts : tuple of Candidate
+        The findings of which its table of grades is made, itself the first.
+    joins : Candidate or None
+        The finding into whose table of grades it enters.
     """
 
     study: Study
@@ -38,6 +47,10 @@ class Candidate:
     rule: str = "used"
     events: int | None = None
     total: int | None = None
+    counted: Outcome | None = None
+    bands: tuple[tuple[int, int, int], ...] = ()
+    parts: tuple[Candidate, ...] = ()
+    joins: Candidate | None = None
 
     @property
     def key(self) -> str:

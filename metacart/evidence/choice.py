@@ -9,6 +9,12 @@ from metacart.evidence.candidate import Candidate
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import Level, levels_of, matches, recoded
 from metacart.evidence.denominators import fallback_words, population_order
+from metacart.evidence.grade_tables import (
+    band_words,
+    more_grades,
+    one_table_each,
+    tells_grades,
+)
 from metacart.evidence.kinds import (
     KINDS,
     MEASURES,
@@ -31,7 +37,14 @@ _TIME_HANDLING = ("time-dependent", "landmark")
 def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
     """Return every finding with the rule by which it answers the question, or does not."""
     candidates = [
-        Candidate(study, arm, number, finding, levels_of(study, arm, finding.grading))
+        Candidate(
+            study,
+            arm,
+            number,
+            finding,
+            levels_of(study, arm, finding.grading),
+            counted=studies.vocabulary.get(finding.outcome),
+        )
         for study in studies
         for number, finding in enumerate(study.findings)
         for arm in (study.arm(finding.arm),)
@@ -59,6 +72,8 @@ def choose(studies: Studies, spec: ModelSpec) -> list[Candidate]:
 def _outcome(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
     finding = candidate.finding
     graded = finding.grades is not None and finding.outcome == outcome.graded_by
+    if spec.likelihood == "grades":
+        graded = tells_grades(candidate.counted, outcome)
     if finding.outcome != spec.outcome and not graded and not counts_for(finding, spec, outcome):
         candidate.leave_out("another outcome", "another outcome")
 
@@ -179,6 +194,9 @@ def _one_each(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
     groups: dict[Hashable, list[Candidate]] = defaultdict(list)
     for each in candidates:
         groups[each.study.id if spec.likelihood == "hsct" else each.key].append(each)
+    if spec.likelihood == "grades":
+        one_table_each(groups.values(), lambda each: _preferences(each, spec))
+        return
     for group in groups.values():
         ranked = sorted(group, key=lambda each: [rank for rank, _ in _preferences(each, spec)])
         first = _preferences(ranked[0], spec)
@@ -205,10 +223,16 @@ def _preferences(candidate: Candidate, spec: ModelSpec) -> list[tuple[int, str]]
         adjusted = finding.ratio is not None and bool(finding.ratio.adjusted_for)
         preferences.append((0, "an adjusted ratio") if adjusted else (1, "unadjusted"))
     preferences.append(_rank(candidate.timepoint, spec.timepoint, "no timepoint"))
-    preferences.append(
-        (0, "the direct count") if finding.grades is None else (1, "read from a table of grades")
-    )
-    preferences.append((-candidate.patients, f"{candidate.patients} patients"))
+    patients = (-candidate.patients, f"{candidate.patients} patients")
+    if spec.likelihood == "grades":
+        table = (0, "a table of grades") if finding.grades is not None else (1, "a count")
+        preferences += [patients, table]
+    else:
+        direct = finding.grades is None
+        preferences.append(
+            (0, "the direct count") if direct else (1, "read from a table of grades")
+        )
+        preferences.append(patients)
     preferences.append((candidate.number, f"findings[{candidate.number}]"))
     return preferences
 
@@ -234,8 +258,10 @@ def _one_measure(candidates: Iterable[Candidate], _: ModelSpec) -> None:
 def _one_a_cohort(candidates: Iterable[Candidate], spec: ModelSpec) -> None:
     """Keep one report of papers that share patients, by the question's rule."""
     cohorts: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
+    if spec.likelihood == "grades":
+        more_grades(each for each in candidates if each.key not in spec.admit)
     for each in candidates:
-        if each.key not in spec.admit:
+        if each.key not in spec.admit and not each.step:
             cohorts[each.study.cohort][each.study.id].append(each)
     for cohort, rows_of in cohorts.items():
         reports = [_report(rows, rows_of) for rows in rows_of.values()]
@@ -255,12 +281,19 @@ def _report(rows: list[Candidate], cohort: Mapping[str, list[Candidate]]) -> Rep
     study = rows[0].study
     others = {each.key for id_, found in cohort.items() if id_ != study.id for each in found}
     sharing = any(shared_with(study, each.arm) & others for each in rows)
-    return Report(study, sum(each.patients for each in rows), sharing)
+    # two findings of one arm that enter one table of grades are about the same patients
+    patients = sum(each.patients for each in rows if each.joins is None)
+    return Report(study, patients, sharing)
 
 
 def _remarks(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> Iterable[str]:
     finding = candidate.finding
-    if finding.grades is not None:
+    if spec.likelihood == "grades":
+        lead = candidate.joins or candidate
+        others = [f"findings[{each.number}]" for each in lead.parts if each is not candidate]
+        beside = f"with {', '.join(others)}: " if others else ""
+        yield f"{beside}grades {band_words(lead.bands)}"
+    elif finding.grades is not None:
         yield f"grades {outcome.from_grade} to 5 give {candidate.events}/{candidate.total}"
     if candidate.key in spec.admit:
         yield "admitted by name"

@@ -15,6 +15,7 @@ from metacart.records.vocabulary import EXPOSURES, GRADINGS
 __all__ = [
     "CONTRAST_COLUMNS",
     "COUNT_COLUMNS",
+    "GRADE_COLUMNS",
     "HSCT_COLUMNS",
     "PLACE_COLUMNS",
     "RATIO_COLUMNS",
@@ -46,6 +47,7 @@ PLACE_COLUMNS: tuple[str, ...] = (
     "finding",
 )
 COUNT_COLUMNS: tuple[str, ...] = ("events", "total")
+GRADE_COLUMNS: tuple[str, ...] = ("grade_from", "grade_to", "count")
 RATIO_COLUMNS: tuple[str, ...] = (
     "kind",
     "ratio",
@@ -75,7 +77,7 @@ HSCT_COLUMNS: tuple[str, ...] = (
 
 _A_YEAR = {"day": 365.25, "week": 365.25 / 7, "month": 12.0, "year": 1.0}
 RESERVED: frozenset[str] = frozenset(
-    (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *SURVIVAL_COLUMNS, *HSCT_COLUMNS)
+    (*FILTERS, *PLACE_COLUMNS, *COUNT_COLUMNS, *GRADE_COLUMNS, *SURVIVAL_COLUMNS, *HSCT_COLUMNS)
 )
 
 
@@ -144,7 +146,7 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
         yield from _unknown("outcome", spec.outcome, studies.vocabulary)
     if spec.exposure is not None:
         yield from _unknown("exposure", spec.exposure, EXPOSURES)
-        if spec.likelihood in ("binomial", "beta_binomial", "survival"):
+        if spec.likelihood in ("binomial", "beta_binomial", "survival", "grades"):
             yield Fault(
                 "exposure",
                 f"'{spec.exposure}' compares groups, but {spec.likelihood} takes whole arms",
@@ -154,6 +156,7 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
     elif spec.likelihood in ("hsct", "normal", "two_arm"):
         hint = 'exposure = "hsct"' if spec.likelihood == "hsct" else ""
         yield Fault("exposure", "this key is missing", ", ".join(EXPOSURES), hint)
+    yield from _graded_faults(studies, spec)
     if spec.likelihood == "survival" and len(spec.timepoint) != 1:
         found = ", ".join(spec.timepoint) or "this key is missing"
         hint = 'timepoint = ["month 12"]'
@@ -183,6 +186,18 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
                         f"recode.{name}.{new}", f"{shown(level)} stands twice", "each level once"
                     )
             seen += old
+
+
+def _graded_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
+    """Yield that an outcome has no grades of its own: severe is one cut through those of any."""
+    outcome = studies.vocabulary.get(spec.outcome or "")
+    if spec.likelihood == "grades" and outcome and outcome.graded_by != outcome.name:
+        graded = [name for name, each in studies.vocabulary.items() if each.graded_by == name]
+        found = "has no grades"
+        if outcome.graded_by is not None:
+            found = f"is grade {outcome.from_grade} or higher of '{outcome.graded_by}'"
+        hint = f'outcome = "{outcome.graded_by}"' if outcome.graded_by else ""
+        yield Fault("outcome", f"'{spec.outcome}' {found}", ", ".join(graded), hint)
 
 
 def absent_levels(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:

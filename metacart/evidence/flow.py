@@ -134,7 +134,9 @@ def _rows(
     for rest in PHASES[PHASES.index(phase) :]:
         row = _row(rest, "remaining", "", before.numbers())
         if rest == PHASES[-1]:
-            row["counted"] = sum(each.patients for each in candidates if not each.step)
+            row["counted"] = sum(
+                each.patients for each in candidates if not each.step and each.joins is None
+            )
         yield row
 
 
@@ -212,6 +214,7 @@ def _reason(step: str, spec: ModelSpec, studies: Studies) -> str:
         return f"not compared by {EXPOSURES[spec.exposure]}"
     if step == "kind":
         form = {"binomial": "count", "beta_binomial": "count", "survival": "survival estimate"}
+        form["grades"] = "count or table of grades"
         usable = form.get(spec.likelihood, "ratio with its interval")
         return f"no usable {usable}"
     return _WORDS.get(step, step)

@@ -10,10 +10,12 @@ from metacart.evidence.candidate import Candidate
 from metacart.evidence.columns import (
     CONTRAST_COLUMNS,
     COUNT_COLUMNS,
+    GRADE_COLUMNS,
     HSCT_COLUMNS,
     RATIO_COLUMNS,
     SURVIVAL_COLUMNS,
 )
+from metacart.evidence.grade_tables import read_table
 from metacart.evidence.printed import is_symmetric
 from metacart.records.spec import COMPARISONS, ModelSpec
 from metacart.records.study import Finding
@@ -51,6 +53,8 @@ def kinds_taken(spec: ModelSpec) -> tuple[str, ...]:
         return ("survival",)
     if spec.likelihood == "two_arm":
         return ("contrast",)
+    if spec.likelihood == "grades":
+        return ("grades", "count")
     # a question with an exposure compares groups, one without is about arms
     return ("ratio",) if spec.exposure is not None else ("count", "grades")
 
@@ -58,6 +62,8 @@ def kinds_taken(spec: ModelSpec) -> tuple[str, ...]:
 def _taken_words(spec: ModelSpec) -> str:
     if spec.likelihood == "survival":
         return "survival at one time"
+    if spec.likelihood == "grades":
+        return "tables of grades, or counts"
     return " or ".join(_SEVERAL[kind] for kind in kinds_taken(spec) if kind in _SEVERAL) or "counts"
 
 
@@ -76,6 +82,8 @@ def read_value(candidate: Candidate, spec: ModelSpec, outcome: Outcome) -> None:
     if finding.kind not in kinds_taken(spec):
         rule = f"{KINDS[finding.kind]}; the question takes {_taken_words(spec)}"
         candidate.leave_out("kind", rule)
+    elif spec.likelihood == "grades":
+        read_table(candidate)
     elif finding.survival is not None:
         _read_survival(candidate, finding.survival)
     elif finding.ratio is not None:
@@ -149,6 +157,7 @@ def value_columns(spec: ModelSpec) -> tuple[str, ...]:
     if spec.likelihood == "hsct":
         return HSCT_COLUMNS
     return {
+        "grades": GRADE_COLUMNS,
         "ratio": RATIO_COLUMNS,
         "survival": SURVIVAL_COLUMNS,
         "contrast": CONTRAST_COLUMNS,

@@ -18,6 +18,7 @@ from metacart.evidence.columns import (
     spec_faults,
 )
 from metacart.evidence.gates import study_gates
+from metacart.evidence.grade_tables import grade_rows
 from metacart.evidence.kinds import value_columns, values_of
 from metacart.evidence.library import load_studies, spec_of
 from metacart.evidence.library_gates import library_gates
@@ -49,8 +50,9 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     Returns
     -------
     DataFrame
-        At most one row for an arm, or for a study when the likelihood is ``hsct``, in the order of
-        the studies: where the number stands, what the arm is, and the likelihood's columns.
+        At most one row for an arm, or for a study when the likelihood is ``hsct``, or for a band
+        of grades when it is ``grades``, in the order of the studies: where the number stands, what
+        the arm is, and the likelihood's columns.
 
     Raises
     ------
@@ -68,7 +70,10 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     comes last), a direct count before a table of grades, more patients before fewer. For a
     comparison after CAR-T one finding a study: time-dependent before landmark before others, then
     a ratio before a pair of survival before counts (or as `kinds` says), adjusted before
-    unadjusted. At last one report a cohort, by the question's ``representative``.
+    unadjusted. For grades one table an arm: most patients, then a reported table, then counts at
+    several cuts of the same patients put together; of a cohort not a report of one cut where
+    another of at least half as many patients has more. At last one report a cohort, by the
+    question's ``representative``.
     Filters match a level as recorded or as recoded.
     """
     import pandas as pd
@@ -85,7 +90,8 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     attributes |= {name for each in chosen for name in each.arm.attributes} & {*spec.moderators}
     columns = [*PLACE_COLUMNS, *(f for f in FILTERS if f not in PLACE_COLUMNS)]
     columns += [*sorted(attributes), *value_columns(spec)]
-    return pd.DataFrame([_row(each, spec) for each in used], columns=pd.Index(columns))
+    rows = [row for each in used if each.joins is None for row in _rows(each, spec)]
+    return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
 @named_options
@@ -204,6 +210,13 @@ def _empty(spec: ModelSpec, chosen: list[Candidate]) -> Fault:
     )
 
 
+def _rows(candidate: Candidate, spec: ModelSpec) -> list[dict[str, Any]]:
+    """Return the rows of a finding: one, but of a table of grades one a band."""
+    if spec.likelihood != "grades":
+        return [_row(candidate, spec) | values_of(candidate)]
+    return [_row(part, spec) | values for part, values in grade_rows(candidate)]
+
+
 def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
     study, arm, finding = candidate.study, candidate.arm, candidate.finding
     return {
@@ -219,5 +232,4 @@ def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
         "timepoint": candidate.timepoint,
         "at": finding.at,
         "finding": candidate.number,
-        **values_of(candidate),
     }

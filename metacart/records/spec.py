@@ -52,12 +52,14 @@ FILTERS: tuple[str, ...] = (
 
 Levels = Annotated[tuple[Scalar, ...], Field(strict=False)]
 # what `thresholds` are numbers of, for the likelihoods and scales that say so
-_RATES = frozenset(("binomial", "beta_binomial", "survival", "logit", "cloglog", "loglog"))
+_RATES = frozenset(
+    ("binomial", "beta_binomial", "survival", "grades", "logit", "cloglog", "loglog")
+)
 _RATIOS = frozenset(("hsct", "log"))
 # the study effects of a likelihood by default, where they are not normal
 _EFFECTS: dict[str, RandomEffects] = {"beta_binomial": "none"}
 # the shipped likelihoods for which nothing is to be chosen among kinds of comparison
-_ONE_KIND = frozenset(("binomial", "beta_binomial", "normal", "survival", "two_arm"))
+_ONE_KIND = frozenset(("binomial", "beta_binomial", "normal", "survival", "two_arm", "grades"))
 
 
 def _prior(value: object) -> object:
