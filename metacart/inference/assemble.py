@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from metacart.inference.estimands import Draws, design_rows, draw_effects, make_draws
 from metacart.inference.marginal import study_log_likelihood
+from metacart.inference.prior_draws import draw_own, draw_prior, of_findings
 from metacart.modelling.build import free_parameters
-from metacart.modelling.design import data_of, moderators_of, own_dim, scale_of
-from metacart.modelling.imputation import IMPUTED, draw_imputed, gap_names
+from metacart.modelling.design import data_of, own_dim, scale_of
+from metacart.modelling.imputation import IMPUTED, gap_names
 from metacart.modelling.likelihoods import Likelihood
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUPS",
-    "PRIOR_DRAWS",
     "groups_of_fit",
     "log_likelihood_of",
+    "own_arrays",
     "parameters_of",
     "replicate",
 ]
 
 Array = NDArray[np.float64]
-PRIOR_DRAWS = 4000
 GROUPS = (
     "posterior",
     "naive",
@@ -85,18 +85,11 @@ def groups_of_fit(
     posterior = _with_own_of_findings(posterior, design, likelihood, priors, rng)
     if applied:
         groups["naive"] = posterior  # the fit that ignores it
-        posterior = _take_away(posterior, design, likelihood, _draw_own(applied, posterior, rng))
-    prior = _draw_prior(spec, design, priors, rng)
-    for name in _of_findings(design, likelihood):
-        prior[name] = (
-            ("chain", "draw", own_dim(design)),
-            priors[name].draw(prior["theta"].shape, rng),
-        )
-    own = {name: priors[name] for name in free_parameters(design, likelihood)}
-    prior = prior if applied else prior.assign(_draw_own(own, prior, rng))
+        posterior = _take_away(posterior, design, likelihood, draw_own(applied, posterior, rng))
+    prior = draw_prior(spec, design, likelihood, priors, rng)
     prior = _with_next(prior, spec, design, seed)
     if applied:
-        prior = _take_away(prior, design, likelihood, _draw_own(applied, prior, rng))
+        prior = _take_away(prior, design, likelihood, draw_own(applied, prior, rng))
     groups["posterior"], groups["prior"] = posterior, prior
     groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
@@ -104,7 +97,7 @@ def groups_of_fit(
     groups["log_likelihood"] = log_likelihood_of(
         spec, design, likelihood, posterior, by_study=known
     )
-    each = _of_findings(design, likelihood)
+    each = of_findings(design, likelihood)
     shared = {name: prior for name, prior in priors.items() if name not in each}
     groups["log_prior"] = _log_prior(design, shared, sampled)
     groups["observed_data"] = xr.Dataset(
@@ -144,12 +137,6 @@ def _applied(
     return {name: priors[name] for name in likelihood.shared if name in priors and name not in free}
 
 
-def _of_findings(design: xr.Dataset, likelihood: Likelihood) -> list[str]:
-    """Names of the parameters that each finding has for itself."""
-    data = data_of(design)
-    return [name for name, own in likelihood.parameters.items() if own.each and own.needed(data)]
-
-
 def _with_own_of_findings(
     sample: xr.Dataset,
     design: xr.Dataset,
@@ -158,10 +145,10 @@ def _with_own_of_findings(
     rng: np.random.Generator,
 ) -> xr.Dataset:
     """Return the draws with those parameters, which the exact engine integrated out."""
-    absent = [name for name in _of_findings(design, likelihood) if name not in sample]
+    absent = [name for name in of_findings(design, likelihood) if name not in sample]
     if not absent:
         return sample
-    data, shared = data_of(design), _own_arrays(likelihood, sample, likelihood.shared)
+    data, shared = data_of(design), own_arrays(likelihood, sample, likelihood.shared)
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
     eta = theta + likelihood.shift(data, shared)
     drawn = likelihood.draw(eta.reshape(-1, eta.shape[-1]), data, priors, rng)
@@ -170,18 +157,6 @@ def _with_own_of_findings(
     return sample.assign(
         {name: (dims, drawn[name].reshape(eta.shape)) for name in absent}
     ).assign_coords(labels)
-
-
-def _draw_own(
-    priors: dict[str, Prior], like: xr.Dataset, rng: np.random.Generator
-) -> dict[str, xr.DataArray]:
-    import xarray as xr
-
-    shape = (like.sizes["chain"], like.sizes["draw"])
-    return {
-        name: xr.DataArray(prior.draw(shape, rng), dims=("chain", "draw"))
-        for name, prior in priors.items()
-    }
 
 
 def _take_away(
@@ -203,41 +178,7 @@ def _with_next(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset, seed: in
     return sample.assign(theta_new=(("chain", "draw"), theta_new))
 
 
-def _draw_prior(
-    spec: ModelSpec, design: xr.Dataset, priors: dict[str, Prior], rng: np.random.Generator
-) -> xr.Dataset:
-    import xarray as xr
-
-    shape = (1, PRIOR_DRAWS)
-    names, gaps = design["coefficient"].to_numpy().tolist(), gap_names(design)
-    mu = priors["mu"].draw(shape, rng)
-    values: dict[str, Any] = {"mu": (("chain", "draw"), mu)}
-    theta = np.repeat(mu[..., None], design.sizes["finding"], axis=-1)
-    if names:
-        beta = np.stack([priors[f"beta:{name}"].draw(shape, rng) for name in names], axis=-1)
-        values["beta"] = (("chain", "draw", "coefficient"), beta)
-        if gaps:
-            imputed = draw_imputed(moderators_of(design), design, shape, rng)
-            values[IMPUTED] = (("chain", "draw", "gap"), imputed)
-        rows = design_rows(design, xr.Dataset(values))
-        theta = theta + (rows * beta[..., None, :]).sum(axis=-1)
-    if "tau" in priors:
-        tau = priors["tau"].draw(shape, rng)
-        values["tau"] = (("chain", "draw"), tau)
-        effects = draw_effects(
-            (*shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
-        )
-        theta = theta + tau[..., None] * effects[..., design["group"].to_numpy()]
-    values["theta"] = (("chain", "draw", "finding"), theta)
-    coords = {"chain": [0], "draw": np.arange(PRIOR_DRAWS), "finding": design["finding"].to_numpy()}
-    if names:
-        coords["coefficient"] = names
-    if gaps:
-        coords["gap"] = gaps
-    return xr.Dataset(values, coords=coords)
-
-
-def _own_arrays(
+def own_arrays(
     likelihood: Likelihood, sample: xr.Dataset, names: Iterable[str]
 ) -> dict[str, Array]:
     """The likelihood's own parameters with a last dimension that broadcasts over findings."""
@@ -270,7 +211,7 @@ def replicate(
     """
     import xarray as xr
 
-    data, own = data_of(design), _own_arrays(likelihood, sample, likelihood.parameters)
+    data, own = data_of(design), own_arrays(likelihood, sample, likelihood.parameters)
     draws, linear = _linear(sample, spec, design)
     effects = draw_effects(
         (*draws.mu.shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
@@ -297,7 +238,7 @@ def log_likelihood_of(
     """
     import xarray as xr
 
-    data, own = data_of(design), _own_arrays(likelihood, sample, likelihood.shared)
+    data, own = data_of(design), own_arrays(likelihood, sample, likelihood.shared)
     shift = likelihood.shift(data, own)
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
     if by_study is None:

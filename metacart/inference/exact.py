@@ -17,12 +17,43 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["PARETO_K", "Exact", "draw_exact"]
+__all__ = ["PARETO_K", "Exact", "Weighted", "draw_exact", "weigh"]
 
 Array = NDArray[np.float64]
 
 PARETO_K = 0.7  # above it importance weights cannot be trusted (Vehtari and others 2024)
 _PROPOSALS, _MOST = 1.25, 32.0  # proposals a draw that is kept: more where weights are uneven
+
+
+class Weighted(NamedTuple):
+    """Proposals and what they weigh.
+
+    Attributes
+    ----------
+    points, t : array (proposals, names) and (proposals,)
+        Coordinates of the parameters, and of tau.
+    log_likelihood : array (proposals, studies)
+        Of each study, its effect integrated out.
+    log_weight : array (proposals,)
+        Before smoothing, with all constants.
+    weight : array (proposals,)
+        Smoothed by Pareto's tail; they sum to one.
+    proposal : Mixture
+        From which they were drawn.
+    pareto_k : float
+        The shape of the largest importance weights.
+    ess : float
+        Effective number of independent draws among them.
+    """
+
+    points: Array
+    t: Array
+    log_likelihood: Array
+    log_weight: Array
+    weight: Array
+    proposal: Mixture
+    pareto_k: float
+    ess: float
 
 
 class Exact(NamedTuple):
@@ -98,28 +129,13 @@ def draw_exact(
     their conditional mode. Importance weights, smoothed by Pareto's tail (Vehtari and others
     2024), take away what was approximate; the draws are resampled to equal weights.
     """
-    import arviz_stats
     import xarray as xr
 
     rng = np.random.default_rng([seed, 3])
     target = Marginal(spec, design, likelihood, priors)
-    proposal = propose(target, rng) if proposal is None else proposal
-    number, times = draws * chains, _PROPOSALS
-    while True:
-        points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
-        log_likelihood = target.log_likelihood(points, t)
-        log_weight = target.with_prior(log_likelihood, points, t) - log_proposal
-        top = float(log_weight.max())
-        # it takes log likelihoods, whose negatives are the log weights of leaving one out
-        smooth, k = arviz_stats.base.array_stats.psislw(top - log_weight)
-        smooth = np.exp(smooth - smooth.max())
-        smooth = smooth / smooth.sum()
-        ess = float(1.0 / np.sum(smooth**2))
-        if ess > number or times == _MOST:
-            break
-        times = min(1.25 * times * number / ess, _MOST)
-    kept = rng.permutation(_resample(smooth, number, rng))
-    named = target.parameters(points[kept], t[kept])
+    run = weigh(target, draws * chains, rng, proposal=proposal)
+    kept = rng.permutation(_resample(run.weight, draws * chains, rng))
+    named = target.parameters(run.points[kept], run.t[kept])
     values = named | {"theta": target.draw_theta(named, rng)}
     dims = {"beta": ("coefficient",), "theta": ("finding",)}
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
@@ -129,15 +145,55 @@ def draw_exact(
         shape = (chains, draws, *array.shape[1:])
         return ("chain", "draw", *dims.get(name, ())), array.reshape(shape)
 
+    top = float(run.log_weight.max())
     return Exact(
         xr.Dataset({n: labelled(n, array) for n, array in values.items()}, coords=coords | labels),
-        xr.Dataset({"log_weight": labelled("log_weight", log_weight[kept])}, coords=coords),
-        log_likelihood[kept].reshape(chains, draws, -1),
-        proposal,
-        pareto_k=float(k),
-        importance_ess=ess,
-        log_marginal_likelihood=top + float(np.log(np.mean(np.exp(log_weight - top)))),
+        xr.Dataset({"log_weight": labelled("log_weight", run.log_weight[kept])}, coords=coords),
+        run.log_likelihood[kept].reshape(chains, draws, -1),
+        run.proposal,
+        pareto_k=run.pareto_k,
+        importance_ess=run.ess,
+        log_marginal_likelihood=top + float(np.log(np.mean(np.exp(run.log_weight - top)))),
     )
+
+
+def weigh(
+    target: Marginal, number: int, rng: np.random.Generator, *, proposal: Mixture | None = None
+) -> Weighted:
+    """Return proposals with their smoothed importance weights, worth `number` draws or more.
+
+    Parameters
+    ----------
+    target : Marginal
+        The posterior.
+    number : int
+        How many independent draws they should be worth.
+    rng : Generator
+        The random numbers.
+    proposal : Mixture, optional
+        Of an earlier run of the same analysis.
+
+    Returns
+    -------
+    Weighted
+    """
+    import arviz_stats
+
+    proposal = propose(target, rng) if proposal is None else proposal
+    times = _PROPOSALS
+    while True:
+        points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
+        log_likelihood = target.log_likelihood(points, t)
+        log_weight = target.with_prior(log_likelihood, points, t) - log_proposal
+        # it takes log likelihoods, whose negatives are the log weights of leaving one out
+        smooth, k = arviz_stats.base.array_stats.psislw(log_weight.max() - log_weight)
+        smooth = np.exp(smooth - smooth.max())
+        smooth = smooth / smooth.sum()
+        ess = float(1.0 / np.sum(smooth**2))
+        if ess > number or times == _MOST:
+            break
+        times = min(1.25 * times * number / ess, _MOST)
+    return Weighted(points, t, log_likelihood, log_weight, smooth, proposal, float(k), ess)
 
 
 def _resample(weight: Array, number: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,21 @@ Array = NDArray[np.float64]
 Data = Mapping[str, NDArray[Any]]
 Parameters = Mapping[str, Array]
 Priors = Mapping[str, Prior]
+
+
+# named, since a function without a name cannot travel to another process
+
+
+def _always(_data: Data) -> bool:
+    return True
+
+
+def _no_shift(_data: Data, _parameters: Parameters) -> Any:
+    return 0.0
+
+
+def _nothing(*_: Any) -> dict[str, Array]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +59,8 @@ class Parameter:
     prior: str
     support: Support = "real"
     each: bool = False
-    needed: Callable[[Data], bool] = lambda _: True
-    identified: Callable[[Data], bool] = lambda _: True
+    needed: Callable[[Data], bool] = _always
+    identified: Callable[[Data], bool] = _always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +100,9 @@ class Likelihood:
         second is the information of a finding, from which come weights and I².
     simulate : callable
         From (eta, data, parameters, rng): one replicate of the observed variable.
+    replicate : callable
+        From (eta, data, parameters, rng): the arrays of one replicate that hang on the draw beside
+        the observed one, or with it; where ``simulate`` does not say all that ``logp`` needs.
     approximate : callable
         From data: estimate and sampling variance of each finding on the model scale, by a normal
         approximation. It sets how the sampler walks; never the posterior.
@@ -121,14 +138,23 @@ class Likelihood:
     contrast: bool = False
     random_effects: tuple[RandomEffects, ...] = ("normal", "student_t", "none")
     spreads: bool = False
-    parameters: Mapping[str, Parameter] = MappingProxyType({})
-    shift: Callable[[Data, Parameters], Any] = lambda _data, _parameters: 0.0
-    prepare: Callable[[Data, Priors], dict[str, Array]] = lambda _data, _priors: {}
-    draw: Callable[[Array, Data, Priors, np.random.Generator], dict[str, Array]] = (
-        lambda _eta, _data, _priors, _rng: {}
-    )
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    replicate: (
+        Callable[[Array, Data, Parameters, np.random.Generator], dict[str, NDArray[Any]]] | None
+    ) = None
+    shift: Callable[[Data, Parameters], Any] = _no_shift
+    prepare: Callable[[Data, Priors], dict[str, Array]] = _nothing
+    draw: Callable[[Array, Data, Priors, np.random.Generator], dict[str, Array]] = _nothing
 
     @property
     def shared(self) -> tuple[str, ...]:
         """The names of its parameters that all findings share."""
         return tuple(name for name, own in self.parameters.items() if not own.each)
+
+    def drawn_anew(
+        self, eta: Array, data: Data, parameters: Parameters, rng: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """Return the data of one replicate, with all that ``logp`` reads but what is prepared."""
+        if self.replicate is None:
+            return {**data, self.observed: self.simulate(eta, data, parameters, rng)}
+        return {**data, **self.replicate(eta, data, parameters, rng)}

@@ -27,6 +27,7 @@ from metacart.modelling.two_groups import (
     logp_groups,
     observe_groups,
     prepare_groups,
+    replicate_groups,
     simulate_groups,
 )
 from metacart.scales import Scale
@@ -38,6 +39,7 @@ __all__ = [
     "logp_transplant",
     "observe_transplant",
     "prepare_transplant",
+    "replicate_transplant",
     "shift_bias",
     "simulate_transplant",
 ]
@@ -110,6 +112,23 @@ def simulate_transplant(
             eta[..., chosen], _rows(data, chosen), _baselines(parameters, chosen), rng
         ),
     )
+
+
+def replicate_transplant(
+    eta: Array, data: Data, parameters: Parameters, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Return one replicate of each log hazard ratio, of counts with the counts behind it."""
+    chosen = _counted(data)
+    drawn = {"estimate": simulate_normal(eta, data, parameters, rng)}
+    if not chosen.size:
+        return drawn
+    own = _baselines(parameters, chosen)
+    of_counts = replicate_groups(eta[..., chosen], _rows(data, chosen), own, rng)
+    before = {**data, **drawn}
+    return {
+        name: _replaced(before[name], chosen, lambda by=values: by)  # type: ignore[misc]
+        for name, values in of_counts.items()
+    }
 
 
 def draw_transplant(

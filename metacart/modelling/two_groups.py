@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metacart.modelling.arms import Arm, log_density, rate, scores
 from metacart.modelling.baseline import Groups, draw_baseline, evaluate, tabulate
@@ -25,6 +26,7 @@ __all__ = [
     "logp_groups",
     "observe_groups",
     "prepare_groups",
+    "replicate_groups",
     "simulate_groups",
 ]
 
@@ -80,6 +82,13 @@ def simulate_groups(
     eta: Array, data: Data, parameters: Parameters, rng: np.random.Generator
 ) -> Array:
     """Return the corrected log ratio of counts drawn anew in both groups."""
+    return replicate_groups(eta, data, parameters, rng)["estimate"]
+
+
+def replicate_groups(
+    eta: Array, data: Data, parameters: Parameters, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Return counts drawn anew in both groups, with their corrected log ratio."""
     hazard, baseline = data["hazard"], np.broadcast_to(parameters["baseline"], eta.shape)
     exposed, control = (
         Arm(rng.binomial(total, rate(level, hazard)), total, hazard)
@@ -88,7 +97,9 @@ def simulate_groups(
             (baseline, data["control_total"]),
         )
     )
-    return corrected(exposed, control)[0]
+    estimate, se = corrected(exposed, control)
+    events = {"exposed_events": exposed.events, "control_events": control.events}
+    return {**events, "estimate": estimate, "se": se}
 
 
 def observe_groups(
