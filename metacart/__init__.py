@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from metacart.records.study import Study
     from metacart.report.build import report
     from metacart.results.absolute import absolute
+    from metacart.results.average_models import average_models
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
@@ -83,6 +84,7 @@ __all__ = [
     "__version__",
     "absolute",
     "account",
+    "average_models",
     "check_studies",
     "cohorts",
     "compare_published",
@@ -168,6 +170,7 @@ _HOMES = {
     "records.study": ("Study",),
     "report.build": ("report",),
     "results.absolute": ("absolute",),
+    "results.average_models": ("average_models",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),
