@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.named_priors import named_priors
+    from metacart.results.power_scaling import power_scaling
     from metacart.results.predict import predict
     from metacart.results.prior_preview import preview_priors
     from metacart.results.published import compare_published
@@ -116,6 +117,7 @@ __all__ = [
     "plot_prior_preview",
     "plot_regression",
     "plot_risk_of_bias",
+    "power_scaling",
     "predict",
     "predictive",
     "predictive_checks",
@@ -177,6 +179,7 @@ _HOMES = {
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.leave_one_out": ("leave_one_out",),
     "results.named_priors": ("named_priors",),
+    "results.power_scaling": ("power_scaling",),
     "results.prior_preview": ("preview_priors",),
     "results.predict": ("predict",),
     "results.published": ("compare_published",),

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 import metacart as mc
 from metacart.records.priors import PRIORS, parse_prior
+from metacart.results.sensitivity import _wider
 
 TABLE = pd.DataFrame({"study": list("abcd"), "events": [9, 5, 13, 2], "total": [10, 8, 19, 9]})
 
@@ -37,7 +38,7 @@ def fit():
 
 
 def test_half_twice_and_none(fit):
-    table = mc.prior_sensitivity(fit)
+    table = mc.prior_sensitivity(fit, mu=(1,))
     assert table["prior"].drop_duplicates().tolist() == [
         "tau ~ HalfNormal(1)",
         "tau ~ HalfNormal(0.5)",
@@ -71,7 +72,7 @@ def test_under_a_common_effect_the_next_study_is_still_drawn_like_a_row():
         likelihood="binomial", moderators=("late",), priors={"beta": "Normal(3, 0.1)"}
     )
     table = TABLE.assign(late=[False, True, True, False])
-    found = mc.prior_sensitivity(mc.fit(spec, table, method="exact", seed=3))
+    found = mc.prior_sensitivity(mc.fit(spec, table, method="exact", seed=3), mu=(1,))
     common = found[found["prior"] == "tau = 0 (common effect)"].set_index("estimand")
     width = common["upper"] - common["lower"]
     assert common.loc["population average", "upper"] == common.loc["median study", "upper"]
@@ -80,7 +81,7 @@ def test_under_a_common_effect_the_next_study_is_still_drawn_like_a_row():
 
 def test_without_study_effects_there_is_nothing_to_vary():
     spec = mc.ModelSpec(likelihood="binomial", random_effects="none")
-    table = mc.prior_sensitivity(mc.fit(spec, TABLE, method="exact", seed=3))
+    table = mc.prior_sensitivity(mc.fit(spec, TABLE, method="exact", seed=3), mu=(1,))
     assert table["declared"].all()
 
 
@@ -95,3 +96,152 @@ def test_a_scaled_prior_is_that_of_the_scaled_quantity(text):
     np.testing.assert_allclose(
         prior.scaled(2.5).quantile(probabilities), 2.5 * prior.quantile(probabilities), atol=1e-12
     )
+
+
+# ---- the grid
+
+
+def test_each_pair_of_scales_is_a_row(fit):
+    table = mc.prior_sensitivity(fit, tau=(1, 2), mu=(1, 0.5), progress=False)
+    names = table["estimand"].drop_duplicates().tolist()
+    rows = table.drop_duplicates("prior")
+    assert rows["prior"].tolist() == [
+        "mu ~ Normal(0, 1.5), tau ~ HalfNormal(1)",
+        "mu ~ Normal(0, 1.5), tau ~ HalfNormal(2)",
+        "mu ~ Normal(0, 0.75), tau ~ HalfNormal(1)",
+        "mu ~ Normal(0, 0.75), tau ~ HalfNormal(2)",
+    ]
+    assert rows["mu_scale"].tolist() == [1, 1, 0.5, 0.5]
+    assert rows["tau_scale"].tolist() == [1, 2, 1, 2]
+    assert rows["computed"].tolist() == ["as fitted", *["refitted"] * 3]
+    assert len(table) == 4 * len(names)
+    # 29 of 46: a narrower prior of mu holds the rate nearer to one half
+    medians = table.set_index(["mu_scale", "tau_scale", "estimand"])["median"]
+    assert medians[0.5, 2, "median study"] < medians[1, 2, "median study"]
+
+
+def test_a_wider_prior_of_mu_keeps_its_centre():
+    cases = {
+        "Normal(-0.4, 1)": "Normal(-0.4, 3)",
+        "StudentT(4, 1, 2)": "StudentT(4, 1, 6)",
+        "Cauchy(1, 2)": "Cauchy(1, 6)",
+        "Uniform(0, 2)": "Uniform(-2, 4)",
+        "TruncatedNormal(1, 1, -2, 2)": "TruncatedNormal(1, 3, -2, 2)",
+    }
+    for text, expected in cases.items():
+        prior = parse_prior(text)
+        wide = _wider(prior, 3)
+        assert str(wide) == expected
+        if prior.name != "TruncatedNormal":
+            centre = prior.quantile(0.5)
+            assert wide.quantile(0.5) == pytest.approx(centre)
+            spread = prior.quantile([0.1, 0.9]) - centre
+            np.testing.assert_allclose(wide.quantile([0.1, 0.9]), centre + 3 * spread)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mu": (0,)}, "mu: 0; allowed: numbers above 0, such as (0.5, 1, 2)"),
+        ({"tau": (-1,)}, "tau: -1; allowed: numbers of 0 or more, such as (0.5, 1, 2)"),
+        ({"mu": ("wide",)}, "mu: ('wide',); allowed: numbers above 0, such as (0.5, 1, 2)"),
+    ],
+)
+def test_scales_that_cannot_be(fit, options, message):
+    with pytest.raises(mc.InputError) as error:
+        mc.prior_sensitivity(fit, **options)
+    assert str(error.value) == message
+
+
+# ---- power scaling
+
+
+def distance(p, q, low, high):
+    """The cumulative Jensen-Shannon distance over the range of the draws, from either side."""
+
+    def from_one_side(of):
+        def half(a, b):
+            def integrand(x):
+                left, right = of(a)(x), of(b)(x)
+                return left * np.log2(2 * left / (left + right)) + (right - left) / np.log(4)
+
+            return integrate.quad(integrand, low, high, epsabs=1e-13, limit=200)[0]
+
+        whole = sum(integrate.quad(of(each), low, high)[0] for each in (p, q))
+        return np.sqrt((half(p, q) + half(q, p)) / whole)
+
+    return max(from_one_side(lambda x: x.cdf), from_one_side(lambda x: x.sf))
+
+
+def test_power_scaling_against_normal_posteriors():
+    """A normal prior to a power is again normal: both posteriors are known."""
+    data = pd.DataFrame({"study": list("abc"), "estimate": [1.4, 0.9, 1.2], "se": [0.5, 0.6, 0.7]})
+    spec = mc.ModelSpec(
+        likelihood="normal",
+        random_effects="none",
+        scale="identity",
+        priors={"mu": "Normal(0, 0.5)"},
+    )
+    fit = mc.fit(spec, data, method="exact", draws=20_000, seed=3)
+    draws = fit["posterior"]["mu"].to_numpy()
+    weight = 1 / data["se"] ** 2
+
+    def posterior(prior, likelihood):
+        precision = prior / 0.5**2 + likelihood * weight.sum()
+        middle = likelihood * (weight * data["estimate"]).sum() / precision
+        return stats.norm(middle, precision**-0.5)
+
+    def sensitivity(change):
+        parts = [
+            distance(posterior(1, 1), posterior(*change(a)), draws.min(), draws.max())
+            / abs(np.log2(a))
+            for a in (0.99, 1.01)
+        ]
+        return np.mean(parts)
+
+    table = mc.power_scaling(fit).set_index(["quantity", "prior"])
+    row = table.loc["mu", "all"]
+    assert row["prior_sensitivity"] == pytest.approx(sensitivity(lambda a: (a, 1)), rel=0.05)
+    assert row["likelihood_sensitivity"] == pytest.approx(sensitivity(lambda a: (1, a)), rel=0.05)
+    # a prior about 0 with SD 0.5 against data about 1.2: it holds the answer back
+    assert row["diagnosis"] == "prior and data may disagree"
+
+
+def test_a_planted_prior_is_found_by_name():
+    """A narrow prior far from the data is named, and the grid says so of the estimands."""
+    spec = mc.ModelSpec(likelihood="binomial", priors={"mu": "Normal(-3, 0.4)"})
+    tight = mc.fit(spec, TABLE, method="exact", draws=1000, seed=3)
+    table = mc.power_scaling(tight).set_index(["quantity", "prior"])
+    assert table.loc[("median study", "mu"), "diagnosis"] != "the prior hardly matters"
+    of_mu, of_tau = (
+        table.loc[("median study", name), "prior_sensitivity"] for name in ("mu", "tau")
+    )
+    assert of_mu > 2 * of_tau
+    grid = mc.prior_sensitivity(tight, tau=(1,), mu=(1, 4), progress=False)
+    declared, wide = (grid[grid["declared"] == own].set_index("estimand") for own in (True, False))
+    assert declared.loc["median study", "diagnosis"] != "the prior hardly matters"
+    assert set(wide["diagnosis"]) == {""}
+    assert wide.loc["median study", "lower"] > declared.loc["median study", "upper"]
+
+
+def test_two_patients_say_nothing_of_tau():
+    data = pd.DataFrame({"study": ["a"], "events": [1], "total": [2]})
+    fit = mc.fit(mc.ModelSpec(likelihood="binomial"), data, method="exact", draws=2000, seed=3)
+    table = mc.power_scaling(fit).set_index(["quantity", "prior"])
+    assert table.loc[("tau", "tau"), "diagnosis"] == "strong prior or weak data"
+
+
+def test_power_scaling_of_a_transplant_question_has_both_views():
+    data = pd.DataFrame(
+        {"study": list("abc"), "kind": "ratio", "ratio": [0.4, 0.3, 0.6]}
+        | {"lower": [0.2, 0.12, 0.3], "upper": [0.8, 0.75, 1.2], "time_handling": "time-fixed"}
+    )
+    spec = mc.ModelSpec(likelihood="hsct")
+    table = mc.power_scaling(mc.fit(spec, data, method="exact", draws=500, seed=3))
+    found = table.loc[table["prior"] == "all", "quantity"].tolist()
+    assert found[0] == "median study (naive)"
+    assert "median study (immortal-time-adjusted)" in found
+    data["time_handling"] = ["landmark", "time-fixed", "time-fixed"]
+    joint = mc.power_scaling(mc.fit(spec, data, method="exact", draws=500, seed=3))
+    assert not joint["quantity"].str.contains("naive").any()
+    assert "bias" in set(joint["prior"])

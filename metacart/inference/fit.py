@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["fit"]
+__all__ = ["fit", "shows_progress"]
 
 
 @named_options
@@ -140,7 +140,7 @@ def fit(
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     priors = resolve_priors(spec, design, likelihood)
     itself, seed = identity(spec, evidence), numbers["seed"]
-    engines = Engines(**numbers, progress=_shows_progress() if progress is None else progress)
+    engines = Engines(**numbers, progress=shows_progress() if progress is None else progress)
     draw = partial(
         engines.draw,
         spec,
@@ -185,7 +185,8 @@ def fit(
     return tree
 
 
-def _shows_progress() -> bool:
+def shows_progress() -> bool:
+    """Whether a progress bar has a reader: in a terminal or a notebook."""
     if "ipykernel" in sys.modules:
         return True
     return sys.stderr.isatty()

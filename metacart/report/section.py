@@ -221,12 +221,12 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         "diagnostics": sampled,
         **{f"contrast-{name}": frame for name, frame in contrasts.items()},
     }
-    others = prior_sensitivity(fit)
+    others = prior_sensitivity(fit, mu=(1.0,), progress=False)
     published = compare_published(fit)
     frames |= {"prior-sensitivity": others, "published": published}
     assert question.evidence is not None
     several = len(set(question.evidence["cohort"])) > 1
-    left = leave_one_out(fit) if several else None
+    left = leave_one_out(fit, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
     biases = None

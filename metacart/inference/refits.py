@@ -1,0 +1,172 @@
+"""One service for whatever is fitted again: variants of an analysis in, a row for each out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from metacart.errors import InputError
+from metacart.inference.fit import fit as fit_again
+from metacart.inference.fit import shows_progress
+from metacart.inference.records import design_of, spec_of
+from metacart.modelling.design import moderators_of
+from metacart.modelling.likelihoods import Likelihood
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["Refit", "Run", "Variant", "pinned", "refit_all"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An analysis that is fitted again.
+
+    Attributes
+    ----------
+    label : str
+        What it is called in the table.
+    spec : ModelSpec
+        The analysis.
+    evidence : DataFrame
+        Its table.
+    given : any
+        What the reader of its fit needs beside it.
+    """
+
+    label: str
+    spec: ModelSpec
+    evidence: pd.DataFrame
+    given: Any = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """How variants are fitted: the size of a run, its seed, and likelihoods of the user's own."""
+
+    draws: int
+    chains: int
+    seed: int
+    likelihoods: Mapping[str, Likelihood] | None = None
+
+    @classmethod
+    def of(cls, fit: xr.DataTree, likelihoods: Mapping[str, Likelihood] | None = None) -> Run:
+        """Return the run that made a fit."""
+        sizes = fit["posterior"].sizes
+        return cls(
+            int(sizes["draw"]), int(sizes["chain"]), int(fit.attrs["seed"]), likelihoods
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Refit[T]:
+    """What became of a variant: the value that was read from its fit, or why there is none."""
+
+    label: str
+    value: T | None
+    failure: str = ""
+
+
+def refit_all[T](
+    variants: Iterable[Variant],
+    *,
+    read: Callable[[xr.DataTree, Any], T],
+    run: Run,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+    words: str = "fitting again",
+) -> list[Refit[T]]:
+    """Fit variants of an analysis and read a value from each fit.
+
+    Parameters
+    ----------
+    variants : iterable of Variant
+        Each is drawn by the exact engine, by NUTS where that cannot be trusted.
+    read : callable
+        From (fit, the variant's `given`) the value that is kept. It runs where the fit was made,
+        so that no fit need travel; for other processes it is a function of a module.
+    run : Run
+        The same draws, chains and seed for each, so that variants share their random numbers.
+    executor : concurrent.futures.Executor, optional
+        Runs them; one after the other by default.
+    progress : bool, optional
+        Whether to show a bar; by default in a terminal or a notebook.
+    words : str
+        What the bar says.
+
+    Returns
+    -------
+    list of Refit
+        In the order of the variants. What cannot be fitted, or whose draws must not be used, has
+        no value and says why; it never stops the others.
+    """
+    listed: Sequence[Variant] = list(variants)
+    one = partial(_refit, read=read, run=run)
+    found: list[Refit[T]] = []
+    with _bar(words, len(listed), progress) as advance:
+        for result in map(one, listed) if executor is None else executor.map(one, listed):
+            found.append(result)
+            advance()
+    return found
+
+
+def _refit[T](
+    variant: Variant, *, read: Callable[[xr.DataTree, Any], T], run: Run
+) -> Refit[T]:  # fmt: skip
+    try:
+        again = fit_again(
+            variant.spec,
+            variant.evidence,
+            method="auto",
+            draws=run.draws,
+            chains=run.chains,
+            seed=run.seed,
+            likelihoods=run.likelihoods,
+            progress=False,
+        )
+        if not again.attrs["converged"]:
+            return Refit(variant.label, None, f"cannot be used: {again.attrs['gate']}")
+        return Refit(variant.label, read(again, variant.given))
+    except InputError as error:
+        fault = error.faults[0]
+        return Refit(variant.label, None, f"cannot be fitted: {fault.place}: {fault.found}")
+    except (ArithmeticError, ValueError, RuntimeError) as error:  # numbers that no engine can take
+        words = str(error).partition("\n")[0]
+        return Refit(variant.label, None, f"cannot be fitted: {type(error).__name__}: {words}")
+
+
+def pinned(fit: xr.DataTree) -> ModelSpec:
+    """Return the spec with what its evidence decided: reference levels and scaled priors.
+
+    So part of the evidence is fitted as the same model, whatever its commonest level is.
+    """
+    spec, priors = spec_of(fit), json.loads(str(fit.attrs["priors"]))
+    moderators = moderators_of(design_of(fit))
+    reference = {each.name: each.levels[0] for each in moderators if each.levels}
+    stated = dict(spec.priors)
+    if moderators:
+        stated["beta"] = {each.name: priors[f"beta:{each.coefficients[0]}"] for each in moderators}
+    # contrasts may name levels that leave; they are for the page
+    changed = {"priors": stated, "reference": spec.reference | reference, "contrasts": ()}
+    return spec.model_copy(update=changed)
+
+
+@contextmanager
+def _bar(words: str, number: int, wanted: bool | None) -> Iterator[Callable[[], None]]:
+    """Show how many are done; give the function that counts one more."""
+    if number < 2 or not (shows_progress() if wanted is None else wanted):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=number)
+        yield lambda: bar.advance(task)
