@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
+    from metacart.plots.calibration import plot_calibration
     from metacart.plots.coverage import plot_coverage
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from metacart.report.build import report
     from metacart.results.absolute import absolute
     from metacart.results.average_models import average_models
+    from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
     from metacart.results.forest_table import forest_table
@@ -86,6 +88,7 @@ __all__ = [
     "absolute",
     "account",
     "average_models",
+    "calibrate",
     "check_studies",
     "cohorts",
     "compare_published",
@@ -108,6 +111,7 @@ __all__ = [
     "named_priors",
     "overlap",
     "parse_prior",
+    "plot_calibration",
     "plot_coverage",
     "plot_flow",
     "plot_forest",
@@ -158,6 +162,7 @@ _HOMES = {
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood"),
+    "plots.calibration": ("plot_calibration",),
     "plots.coverage": ("plot_coverage",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
@@ -173,6 +178,7 @@ _HOMES = {
     "report.build": ("report",),
     "results.absolute": ("absolute",),
     "results.average_models": ("average_models",),
+    "results.calibration": ("calibrate",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
     "results.forest_table": ("forest_table",),

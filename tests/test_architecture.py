@@ -37,6 +37,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # what may be given by position: the subject, and for these verbs what belongs to it
 BY_POSITION = {
     "account": ("studies", "spec"),
+    "calibrate": ("spec", "evidence"),
     "check_studies": ("paths",),
     "contrast": ("fit", "moderator", "level", "reference"),
     "diff_studies": ("before", "after"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metacart.plots.lights import lamp
 from metacart.plots.marks import backend_of, words
-from metacart.plots.measure import COLOURS, SMALL, SMALL_LINE, text_width, wrap
+from metacart.plots.measure import COLOURS, MARGIN, SMALL, SMALL_LINE, text_width, wrap
 from metacart.plots.page import Key, Page, along, artist_lines
 
-__all__ = ["Footer", "draw_footer", "measure_footer"]
+if TYPE_CHECKING:
+    from arviz_plots import PlotCollection
+
+__all__ = ["Footer", "draw_footer", "measure_footer", "write_notes"]
 
 _GLYPH = 0.24  # the mark of a key entry
 _MARKERS = {"square": ("s", 22.0), "point": ("o", 11.0), "dot": ("o", 16.0), "cross": ("X", 34.0)}
@@ -114,3 +117,31 @@ def _draw_glyph(plot: Any, entry: Key, x: float, y: float) -> None:
     elif entry.mark == "dash":
         upright = np.asarray([y - 0.065, y + 0.065])
         backend.line(np.full(2, middle), upright, plot, color=colour, width=0.9, linestyle="--")
+
+
+def write_notes(
+    collection: PlotCollection,
+    notes: list[tuple[str, str]],
+    size: tuple[float, float],
+    height: float,
+) -> None:
+    """Write notes, each with the name of its colour, at the foot of a figure of several plots."""
+    # a plot of their own, in inches, with heights counted from the top
+    foot = collection.viz["figure"].item().add_axes((0.0, 0.0, 1.0, height / size[1]))
+    foot.set(xlim=(0, size[0]), ylim=(height, 0))
+    foot.axis("off")
+    y = 0.0
+    for text, colour in notes:
+        lines = text.count("\n") + 1
+        words(
+            text,
+            foot,
+            x=MARGIN,
+            y=y,
+            anchor="top",
+            small=True,
+            colour=COLOURS[colour],
+            lines=lines,
+            gid="note",
+        )
+        y += SMALL_LINE * lines + 0.04

@@ -15,7 +15,8 @@ from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import Moderator, steps_of
 from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
 from metacart.plots.files import check_file, deliver
-from metacart.plots.marks import backend_of, spot, stretch, words
+from metacart.plots.footer import write_notes
+from metacart.plots.marks import backend_of, spot, stretch
 from metacart.plots.measure import (
     COLOURS,
     LINE,
@@ -150,7 +151,7 @@ def plot_prior_posterior(
         middles = data["middle"].rename("median")
         collection.map(spot, "median", data=middles, size=22.0, width=0.0, **bars)
         _dress(collection, quantities, titles, size=size, high=high, columns=columns)
-        _write_notes(collection, notes, size, foot)
+        write_notes(collection, notes, size, foot)
     alt = f"Prior and posterior of {title_of(fit)}. " + " ".join(
         f"{item.title}: {_summary(item, 'posterior')}, prior {_summary(item, 'prior')}."
         for item in quantities
@@ -371,30 +372,3 @@ def _notes(fit: xr.DataTree, width: float) -> list[tuple[str, str]]:
         (_EXPLANATION, "muted"),
     ]
     return [(wrap(text, width, size=SMALL), colour) for text, colour in texts if text]
-
-
-def _write_notes(
-    collection: PlotCollection,
-    notes: list[tuple[str, str]],
-    size: tuple[float, float],
-    height: float,
-) -> None:
-    # a plot of their own, in inches, with heights counted from the top
-    foot = collection.viz["figure"].item().add_axes((0.0, 0.0, 1.0, height / size[1]))
-    foot.set(xlim=(0, size[0]), ylim=(height, 0))
-    foot.axis("off")
-    y = 0.0
-    for text, colour in notes:
-        lines = text.count("\n") + 1
-        words(
-            text,
-            foot,
-            x=MARGIN,
-            y=y,
-            anchor="top",
-            small=True,
-            colour=COLOURS[colour],
-            lines=lines,
-            gid="note",
-        )
-        y += SMALL_LINE * lines + 0.04

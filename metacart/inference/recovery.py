@@ -1,0 +1,211 @@
+"""Data sets that an analysis itself could have given, and where its refits put what made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metacart.inference.assemble import own_arrays
+from metacart.inference.density import Marginal
+from metacart.inference.estimands import Draws, design_rows
+from metacart.inference.exact import PARETO_K, Weighted, weigh
+from metacart.inference.prior_draws import draw_prior
+from metacart.inference.proposal import NoProposalError
+from metacart.modelling.build import free_parameters
+from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.priors import resolve_priors
+from metacart.records.priors import Prior
+from metacart.records.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Recovered", "Setting", "recover"]
+
+Array = NDArray[np.float64]
+
+_DATA, _REFIT = 4, 5  # streams of random numbers beside those of a fit
+
+
+class Recovered(NamedTuple):
+    """One data set and its refit.
+
+    Attributes
+    ----------
+    truth, rank, width : dict of str to float
+        By quantity: what made the data, the share of the posterior below it, and the width of the
+        95 % equal-tailed interval. Empty where the refit failed.
+    failure : str
+        Why it must not be used; empty where it may.
+    """
+
+    truth: dict[str, float]
+    rank: dict[str, float]
+    width: dict[str, float]
+    failure: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An analysis whose data are simulated; it can travel to another process.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        The question.
+    design : Dataset
+        Its evidence: what is observed is replaced, all else stays.
+    likelihoods : mapping of str to Likelihood or None
+        Instead of the shipped ones.
+    draws : int
+        What the proposals of a refit should be worth.
+    seed : int
+        Fixes every random number, those of a data set by its own number.
+    """
+
+    spec: ModelSpec
+    design: xr.Dataset
+    likelihoods: Mapping[str, Likelihood] | None
+    draws: int
+    seed: int
+
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """The likelihood of the findings."""
+        return find_likelihood(self.spec, likelihoods=self.likelihoods)
+
+    @cached_property
+    def priors(self) -> dict[str, Prior]:
+        """The prior of each parameter, those of data and of refits."""
+        return resolve_priors(self.spec, self.design, self.likelihood)
+
+    @cached_property
+    def rows(self) -> Array:
+        """The design rows over which estimands are averaged."""
+        import xarray as xr
+
+        return design_rows(self.design, xr.Dataset())
+
+
+def recover(number: int, setting: Setting, *, tau: float | None = None) -> Recovered:
+    """Draw one data set from the priors, fit it, and say where the posterior puts its parameters.
+
+    Parameters
+    ----------
+    number : int
+        Of the data set.
+    setting : Setting
+        The analysis.
+    tau : float, optional
+        In place of draws of it.
+
+    Returns
+    -------
+    Recovered
+
+    Notes
+    -----
+    The rank of a parameter is the weight of the posterior below it, moved by a random share of the
+    weight of one draw: of independent draws of equal weight such ranks are exactly uniform.
+    """
+    rng = np.random.default_rng([setting.seed, _DATA, number])
+    truth, design = _simulated(setting, rng, tau)
+    rng = np.random.default_rng([setting.seed, _REFIT, number])
+    target = Marginal(setting.spec, design, setting.likelihood, setting.priors)
+    try:
+        run = weigh(target, setting.draws, rng)
+    except (NoProposalError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        return Recovered({}, {}, {}, str(error) or type(error).__name__)
+    if not run.pareto_k <= PARETO_K:
+        return Recovered({}, {}, {}, f"Pareto k of the importance weights is above {PARETO_K:g}")
+    drawn = _quantities(setting, target.parameters(run.points, run.t), rng)
+    place = rng.uniform(size=len(drawn))
+    return Recovered(
+        truth,
+        {
+            name: _rank(draws, truth[name], run, float(u))
+            for (name, draws), u in zip(drawn.items(), place, strict=True)
+        },
+        {name: _width(draws, run.weight) for name, draws in drawn.items()},
+        "",
+    )
+
+
+def _simulated(
+    setting: Setting, rng: np.random.Generator, tau: float | None
+) -> tuple[dict[str, float], xr.Dataset]:
+    """Return parameters drawn from the priors, and the design with data that they made."""
+    design, likelihood = setting.design, setting.likelihood
+    drawn = draw_prior(setting.spec, design, likelihood, setting.priors, rng, number=1, tau=tau)
+    data = data_of(design)
+    own = {
+        name: values[0, 0]
+        for name, values in own_arrays(likelihood, drawn, likelihood.parameters).items()
+    }
+    eta = drawn["theta"].to_numpy()[0, 0] + likelihood.shift(data, own)
+    data = likelihood.drawn_anew(eta, data, own, rng)
+    data |= likelihood.prepare(data, setting.priors)
+    # what was prepared has cells of its own for each data set
+    fresh = design.drop_vars([name for name in data if name in design]).assign(
+        {name: (_dims(name, values), values) for name, values in data.items()}
+    )
+    shared = {
+        name: drawn[name].to_numpy()[0]
+        for name in ("mu", "beta", "tau", *free_parameters(design, likelihood))
+        if name in drawn
+    }
+    truth = _quantities(setting, shared, rng)
+    return {name: float(value[0]) for name, value in truth.items()}, fresh
+
+
+def _dims(name: str, values: NDArray[np.generic]) -> tuple[str, ...]:
+    return ("finding", *(f"{name}_{axis}" for axis in range(1, values.ndim)))
+
+
+def _quantities(
+    setting: Setting, parameters: Mapping[str, Array], rng: np.random.Generator
+) -> dict[str, Array]:
+    """Return each parameter and each named estimand, draw by draw."""
+    mu = parameters["mu"]
+    tau, beta = parameters.get("tau", 0.0 * mu), parameters.get("beta", np.zeros((len(mu), 0)))
+    rho = parameters.get("rho")
+    draws = Draws(
+        mu[None],
+        tau[None],
+        beta[None],
+        scale_of(setting.design),
+        setting.spec.random_effects,
+        setting.spec.nu,
+        int(rng.integers(2**31)),
+        None if rho is None else rho[None],
+    )
+    found = {"mu": mu} | ({"tau": tau} if "tau" in parameters else {})
+    for position, name in enumerate(setting.design["coefficient"].to_numpy().tolist()):
+        found[f"beta {name}"] = beta[:, position]
+    found |= {
+        name: values for name, values in parameters.items() if name not in ("mu", "tau", "beta")
+    }
+    found["median study"] = draws.median_study(setting.rows)[0]
+    if draws.has_average:
+        found["population average"] = draws.population_average(setting.rows)[0]
+    found["next study"] = draws.next_study(setting.rows)[0]
+    return found
+
+
+def _rank(draws: Array, truth: float, run: Weighted, place: float) -> float:
+    # a rate can be 1 to the last digit on both sides
+    below, same = run.weight[draws < truth].sum(), run.weight[draws == truth].sum()
+    return float((run.ess * (below + place * same) + place) / (run.ess + 1.0))
+
+
+def _width(draws: Array, weight: Array) -> float:
+    order = np.argsort(draws)
+    ends = np.searchsorted(np.cumsum(weight[order]), [0.025, 0.975])
+    lower, upper = draws[order[np.minimum(ends, len(draws) - 1)]]
+    return float(upper - lower)
