@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
     from metacart.plots.calibration import plot_calibration
     from metacart.plots.coverage import plot_coverage
+    from metacart.plots.cumulative import plot_cumulative
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.ppc import plot_ppc
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
+    from metacart.results.cumulative import cumulative
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.leave_one_out import leave_one_out
@@ -95,6 +97,7 @@ __all__ = [
     "contrast",
     "conversions",
     "coverage",
+    "cumulative",
     "diagnostics",
     "diff_studies",
     "export_studies",
@@ -113,6 +116,7 @@ __all__ = [
     "parse_prior",
     "plot_calibration",
     "plot_coverage",
+    "plot_cumulative",
     "plot_flow",
     "plot_forest",
     "plot_immortal_time",
@@ -164,6 +168,7 @@ _HOMES = {
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood"),
     "plots.calibration": ("plot_calibration",),
     "plots.coverage": ("plot_coverage",),
+    "plots.cumulative": ("plot_cumulative",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
     "plots.ppc": ("plot_ppc",),
@@ -181,6 +186,7 @@ _HOMES = {
     "results.calibration": ("calibrate",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
+    "results.cumulative": ("cumulative",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.leave_one_out": ("leave_one_out",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,20 +13,23 @@ from metacart.errors import named_options
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
 from metacart.modelling.likelihoods import Likelihood, find_likelihood
-from metacart.results.left_out import FEW_DRAWS, Array, LeftOut, Mask, left_out_of
-from metacart.results.numbers import describe, limit_errors
+from metacart.results.described import (
+    NUMBERS,
+    Numbers,
+    described,
+    missing_like,
+    named_draws,
+    read_described,
+)
+from metacart.results.left_out import FEW_DRAWS, LeftOut, left_out_of
 from metacart.results.reweighting import describe_weighted, limits_trusted
-from metacart.results.summary import estimand_draws, views_of
+from metacart.results.summary import views_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
 __all__ = ["leave_one_out"]
-
-Numbers = dict[str, float]
-
-_NUMBERS = ("median", "lower", "upper", "mcse", "mcse_lower", "mcse_upper")
 
 
 @named_options
@@ -96,7 +99,7 @@ def leave_one_out(
             for estimand, each in numbers.items()
         ]
 
-    whole = _described(fit, views, at)
+    whole = described(fit, views, at)
     table: dict[str, list[dict[str, Any]]] = {"": rows(None, whole, "as fitted")}
     again: dict[str, tuple[LeftOut, str]] = {}
     for part in parts:
@@ -110,39 +113,16 @@ def leave_one_out(
     spec = pinned(fit)
     refits = refit_all(
         [Variant(part.name, spec, evidence[~part.rows]) for part, _ in again.values()],
-        read=partial(_read, views=views, at=at),
+        read=partial(read_described, views=views, at=at),
         run=Run.of(fit, likelihoods),
         executor=executor,
         progress=progress,
         words="leaving one out",
     )
-    missing = {estimand: dict.fromkeys(_NUMBERS, np.nan) for estimand in whole}
     for (part, why), refit in zip(again.values(), refits, strict=True):
-        table[part.name] = rows(part, refit.value or missing, refit.failure or why)
-    columns = ["left_out", "studies", "estimand", *_NUMBERS, "k_hat", "computed"]
+        table[part.name] = rows(part, refit.value or missing_like(whole), refit.failure or why)
+    columns = ["left_out", "studies", "estimand", *NUMBERS, "k_hat", "computed"]
     return pd.DataFrame([row for each in table.values() for row in each], columns=columns)
-
-
-def _named(
-    fit: xr.DataTree, views: Mapping[str, str], at: Mapping[str, Any] | None, kept: Mask | None
-) -> Iterator[tuple[str, str, Array]]:
-    """Yield group, estimand and draws (chain, draw); tau at last."""
-    for view, words in views.items():
-        # without a comparison that carries the bias both views are one
-        group = view if view in fit.children else "posterior"
-        for name, draws in estimand_draws(fit, at=at, group=group, kept=kept).items():
-            yield view, f"{name} ({words})" if words else name, draws
-    if "tau" in fit["posterior"]:
-        yield "posterior", "tau", fit["posterior"]["tau"].transpose("chain", "draw").to_numpy()
-
-
-def _described(
-    fit: xr.DataTree, views: Mapping[str, str], at: Mapping[str, Any] | None
-) -> dict[str, Numbers]:
-    return {
-        name: describe(draws) | limit_errors(draws)
-        for _, name, draws in _named(fit, views, at, None)
-    }
 
 
 def _reweighted(
@@ -150,14 +130,8 @@ def _reweighted(
 ) -> dict[str, Numbers]:
     """Return the numbers of the reweighted draws; none where they do not reach the limits."""
     numbers = {}
-    for view, name, draws in _named(fit, views, at, ~part.rows):
+    for view, name, draws in named_draws(fit, views, at, ~part.rows):
         if not limits_trusted(draws, part.weights[view]):
             return {}
         numbers[name] = describe_weighted(draws, part.weights[view])
     return numbers
-
-
-def _read(
-    again: xr.DataTree, _: None, *, views: Mapping[str, str], at: Mapping[str, Any] | None
-) -> dict[str, Numbers]:
-    return _described(again, views, at)
