@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from metacart.results.regression import regression_table
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
+    from metacart.results.small_study_effects import small_study_effects
     from metacart.results.summary import summarize
 
     __version__: str
@@ -137,6 +138,7 @@ __all__ = [
     "risk_of_bias_shares",
     "save_fit",
     "simulate_immortal_time",
+    "small_study_effects",
     "study_estimates",
     "summarize",
     "tabulate",
@@ -198,6 +200,7 @@ _HOMES = {
     "results.regression": ("regression_table",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.simulated_time": ("simulate_immortal_time",),
+    "results.small_study_effects": ("small_study_effects",),
     "results.summary": ("summarize",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
