@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from metacart.inference.fit import fit
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
-    from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
+    from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, System
     from metacart.plots.calibration import plot_calibration
     from metacart.plots.coverage import plot_coverage
     from metacart.plots.cumulative import plot_cumulative
@@ -87,6 +87,7 @@ __all__ = [
     "ModelSpec",
     "Studies",
     "Study",
+    "System",
     "__version__",
     "absolute",
     "account",
@@ -167,7 +168,7 @@ _HOMES = {
     "inference.fit": ("fit",),
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
-    "modelling.likelihoods": ("LIKELIHOODS", "Likelihood"),
+    "modelling.likelihoods": ("LIKELIHOODS", "Likelihood", "System"),
     "plots.calibration": ("plot_calibration",),
     "plots.coverage": ("plot_coverage",),
     "plots.cumulative": ("plot_cumulative",),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "GROUPS",
     "groups_of_fit",
     "log_likelihood_of",
     "own_arrays",
@@ -31,18 +30,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-GROUPS = (
-    "posterior",
-    "naive",
-    "prior",
-    "posterior_predictive",
-    "prior_predictive",
-    "log_likelihood",
-    "log_prior",
-    "sample_stats",
-    "observed_data",
-    "constant_data",
-)
 
 
 def groups_of_fit(

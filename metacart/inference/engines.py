@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from metacart.inference.gate import Attempt, convergence, longer
 from metacart.inference.proposal import Mixture, NoProposalError
 from metacart.modelling.build import build_model
 from metacart.modelling.imputation import gap_names
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -81,7 +81,7 @@ class Engines:
         priors: dict[str, Prior],
         *,
         method: str,
-        likelihoods: Mapping[str, Likelihood] | None,
+        likelihoods: Likelihoods | None,
     ) -> Drawn:
         """Draw from the posterior; what fails the gate is handed to the other engine."""
         engines: dict[str, Callable[..., Drawn]] = {
@@ -116,7 +116,7 @@ class Engines:
         likelihood: Likelihood,
         priors: dict[str, Prior],
         *,
-        likelihoods: Mapping[str, Likelihood] | None,
+        likelihoods: Likelihoods | None,
     ) -> Drawn:
         del likelihood, priors  # the graph reads them from the spec
         run = nuts.sample(

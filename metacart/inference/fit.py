@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,12 +11,14 @@ from metacart.errors import Fault, InputError, collected, named_options, refuse_
 from metacart.evidence.library import spec_of
 from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
-from metacart.inference.assemble import GROUPS, groups_of_fit, parameters_of
+from metacart.inference.assemble import groups_of_fit, parameters_of
 from metacart.inference.engines import METHODS, Engines
 from metacart.inference.records import identity
+from metacart.inference.systems import fit_system
+from metacart.inference.tree import as_fit
 from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood, find_system
 from metacart.modelling.priors import resolve_priors
 from metacart.modelling.table import as_table
 from metacart.records.spec import ModelSpec
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["fit", "shows_progress"]
+
+_EXACT = ("pareto_k", "importance_ess", "log_marginal_likelihood")
 
 
 @named_options
@@ -41,7 +43,7 @@ def fit(
     tune: int = 1000,
     chains: int = 4,
     seed: int | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     progress: bool | None = None,
 ) -> xr.DataTree:
     """Fit a declared analysis.
@@ -52,7 +54,8 @@ def fit(
         The analysis: a record, the name of a shipped one, or a file.
     evidence : DataFrame, optional
         One row a finding: ``study``, the likelihood's columns (``events`` and ``total``;
-        ``estimate`` and ``se``; ``ratio``, ``lower``, ``upper`` and ``level``) and the moderators.
+        ``estimate`` and ``se``; ``ratio``, ``lower``, ``upper`` and ``level``; beside counts
+        ``outcome`` or ``stage`` where there are several) and the moderators.
         By default what ``tabulate`` selects from `studies`.
         A table is taken as it stands: levels are recoded as the spec says, and rows outside of
         its ``include``, outcome or populations are refused, for no account would name them.
@@ -72,7 +75,7 @@ def fit(
     seed : int, optional
         Makes the fit reproducible: 0 to 4294967295 (32 bits); a random one is drawn and recorded
         by default.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``: ``{**LIKELIHOODS, "mine": ...}``.
     progress : bool, optional
         Whether to show a progress bar; by default in a terminal or a notebook.
@@ -88,7 +91,9 @@ def fit(
         The attributes hold spec, evidence, their hashes, seed and versions; ``method`` is the
         engine that drew, ``attempts`` its runs; ``converged`` is 0 where the draws must not be
         used, and ``gate`` says why. Exact draws come with ``pareto_k``, ``importance_ess`` and
-        ``log_marginal_likelihood``.
+        ``log_marginal_likelihood``. A `System` has a mu of each outcome or stage, all that is
+        reported of it in the groups ``estimands`` and ``prior_estimands``, and its name in the
+        attribute ``system``.
 
     Raises
     ------
@@ -114,8 +119,6 @@ def fit(
     >>> spec = mc.ModelSpec(likelihood="binomial", priors={"tau": "HalfNormal(0.5)"})
     >>> fit = mc.fit(spec, table, seed=1, progress=False)  # doctest: +SKIP
     """
-    import xarray as xr
-
     faults: list[Fault] = []
     with collected(faults):
         refuse_unknown("method", method, METHODS)
@@ -137,10 +140,14 @@ def fit(
         evidence = tabulate(collection, spec)
     evidence = as_table(spec, evidence)
     design = bind(spec, evidence, likelihoods=likelihoods)
+    engines = Engines(**numbers, progress=shows_progress() if progress is None else progress)
+    if (system := find_system(spec, likelihoods=likelihoods)) is not None:
+        return fit_system(
+            spec, evidence, design, system, engines=engines, method=method, likelihoods=likelihoods
+        )
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     priors = resolve_priors(spec, design, likelihood)
-    itself, seed = identity(spec, evidence), numbers["seed"]
-    engines = Engines(**numbers, progress=shows_progress() if progress is None else progress)
+    seed = numbers["seed"]
     draw = partial(
         engines.draw,
         spec,
@@ -167,22 +174,17 @@ def fit(
         attempts = [*attempts, *naive.attempts]
         failure = "; ".join(part for part in (failure, naive.failure) if part)
     groups["sample_stats"] = drawn.statistics
-    tree = xr.DataTree.from_dict({name: groups[name] for name in GROUPS if name in groups})
-    tree.attrs = itself | {
-        "seed": seed,
-        "method": drawn.method,
-        "attempts": json.dumps([attempt._asdict() for attempt in attempts]),
-        "priors": json.dumps({name: str(prior) for name, prior in priors.items()}),
-        "converged": int(not failure),
-        "gate": failure or "passed",
-    }
-    if drawn.exact is not None:
-        tree.attrs |= {
-            "pareto_k": drawn.exact.pareto_k,
-            "importance_ess": drawn.exact.importance_ess,
-            "log_marginal_likelihood": drawn.exact.log_marginal_likelihood,
-        }
-    return tree
+    exact = {} if drawn.exact is None else {name: getattr(drawn.exact, name) for name in _EXACT}
+    return as_fit(
+        groups,
+        identity(spec, evidence),
+        seed=seed,
+        method=drawn.method,
+        attempts=attempts,
+        priors=priors,
+        failure=failure,
+        exact=exact,
+    )
 
 
 def shows_progress() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,8 @@ from metacart.errors import named_options, refuse_unknown
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import replicate
 from metacart.inference.records import design_of, spec_of
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.inference.systems import replicated
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood, find_system
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +25,7 @@ def predictive(
     *,
     group: str = "posterior",
     seed: int | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> xr.Dataset:
     """Draw replicates of the data from new studies under the model.
 
@@ -37,7 +37,7 @@ def predictive(
         From which draws of the parameters.
     seed : int, optional
         Random by default.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``, where the fit used others.
 
     Returns
@@ -58,6 +58,8 @@ def predictive(
     """
     refuse_unknown("group", group, ("posterior", "prior"))
     spec = spec_of(fit)
-    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     rng = np.random.default_rng(run_numbers(seed=seed)["seed"])
+    if (system := find_system(spec, likelihoods=likelihoods)) is not None:
+        return replicated(fit[group].to_dataset(), design_of(fit), system, rng)
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     return replicate(spec, design_of(fit), likelihood, fit[group].to_dataset(), rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from metacart.inference.fit import fit as fit_again
 from metacart.inference.fit import shows_progress
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class Run:
     draws: int
     chains: int
     seed: int
-    likelihoods: Mapping[str, Likelihood] | None = None
+    likelihoods: Likelihoods | None = None
 
     @classmethod
-    def of(cls, fit: xr.DataTree, likelihoods: Mapping[str, Likelihood] | None = None) -> Run:
+    def of(cls, fit: xr.DataTree, likelihoods: Likelihoods | None = None) -> Run:
         """Return the run that made a fit."""
         sizes = fit["posterior"].sizes
         return cls(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -40,7 +39,7 @@ def build_model(
     spec: ModelSpec,
     design: xr.Dataset,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> pm.Model:
     """Build the PyMC model of an analysis.
 
@@ -50,7 +49,7 @@ def build_model(
         The declared analysis.
     design : Dataset
         From ``bind``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of the shipped ones.
 
     Returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,9 +10,10 @@ from metacart.errors import Fault, InputError, collected, nearest
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import RESERVED, known_levels, recoded, spec_faults
 from metacart.evidence.origin import in_file
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood, find_system
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import level_text
+from metacart.modelling.system_check import system_faults
 from metacart.records.priors import Prior, Support, parse_prior
 from metacart.records.spec import ModelSpec
 
@@ -22,7 +23,10 @@ _SUPPORTS: dict[str, Support] = {"mu": "real", "beta": "real", "tau": "positive"
 
 
 def question_faults(
-    spec: ModelSpec, studies: Studies, *, likelihoods: Mapping[str, Likelihood] | None = None
+    spec: ModelSpec,
+    studies: Studies,
+    *,
+    likelihoods: Likelihoods | None = None,
 ) -> list[Fault]:
     """Return everything that is wrong with a question to these studies, before any is selected.
 
@@ -32,7 +36,7 @@ def question_faults(
         The question.
     studies : Studies
         The evidence.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of the shipped ones.
 
     Returns
@@ -48,13 +52,13 @@ def question_faults(
     return in_file(spec, faults)
 
 
-def model_faults(
-    spec: ModelSpec, *, likelihoods: Mapping[str, Likelihood] | None = None
-) -> list[Fault]:
+def model_faults(spec: ModelSpec, *, likelihoods: Likelihoods | None = None) -> list[Fault]:
     """Return what is wrong with a spec whatever the evidence."""
     faults: list[Fault] = []
     likelihood = None
     with collected(faults):
+        if (system := find_system(spec, likelihoods=likelihoods)) is not None:
+            return [*system_faults(spec, system), *_recode_faults(spec)]
         likelihood = find_likelihood(spec, likelihoods=likelihoods)
     if likelihood is not None and spec.scale not in (None, *likelihood.scales):
         faults.append(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "finding_labels",
     "is_missing",
     "name_faults",
     "numeric",
@@ -186,3 +187,17 @@ def _cell_hint(value: Any, name: str, *, whole: bool) -> str:
     if isinstance(value, bool | np.bool_):
         return "numbers instead of true and false"
     return "fill it in, or leave the row out" if is_missing(value) else ""
+
+
+def finding_labels(evidence: pd.DataFrame) -> list[str]:
+    """Return one distinct label a row: the study, then its arm, then a number."""
+    studies = evidence["study"].astype(str)
+    labels = studies.tolist()
+    if "arm" in evidence.columns:
+        labels = (studies + "/" + evidence["arm"].astype(str)).tolist()
+    seen: dict[str, int] = {}
+    distinct = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        distinct.append(label if labels.count(label) == 1 else f"{label}#{seen[label]}")
+    return distinct

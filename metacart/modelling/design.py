@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from metacart.errors import Fault, InputError, collected
 from metacart.evidence.origin import in_file
 from metacart.modelling.check import model_faults, own_priors
-from metacart.modelling.columns import name_faults, require
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.columns import finding_labels, name_faults, require
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood, find_system
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import Moderator, read_entries
 from metacart.modelling.reading_moderators import code_evidence, collinear, read_moderators
+from metacart.modelling.system_design import bind_system
 from metacart.modelling.table import as_table, rule_faults
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -32,7 +33,7 @@ def bind(
     spec: ModelSpec,
     evidence: pd.DataFrame,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> xr.Dataset:
     """Bind a spec to its evidence.
 
@@ -44,7 +45,7 @@ def bind(
         One row a finding: ``study``, the likelihood's columns, the moderators, and ``cohort``
         where the random effect sits on it. Any index; it is not changed. Levels are recoded as
         the spec says; rows outside of its selection are refused.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of the shipped ones.
 
     Returns
@@ -67,6 +68,11 @@ def bind(
             Fault("evidence", "no rows", "one row a finding", "widen the selection of the question")
         )
     faults = model_faults(spec, likelihoods=likelihoods)
+    system = None
+    with collected(faults):
+        system = find_system(spec, likelihoods=likelihoods)
+    if system is not None:
+        return bind_system(spec, evidence, system, faults)
     faults += require(evidence, ("study",) if spec.group == "study" else ("study", "cohort"))
     for column in dict.fromkeys(("study", spec.group)):
         faults += name_faults(evidence, column)
@@ -100,7 +106,7 @@ def bind(
             **{name: (_dims(name, values.ndim), values) for name, values in data.items()},
         },
         coords={
-            "finding": _labels(evidence),
+            "finding": finding_labels(evidence),
             "study": groups,
             "coefficient": [name for item in moderators for name in item.coefficients],
         },
@@ -163,17 +169,3 @@ def own_dim(design: xr.Dataset) -> str:
 
 def _dims(name: str, number: int) -> tuple[str, ...]:
     return ("finding", *(f"{name}_{axis}" for axis in range(1, number)))
-
-
-def _labels(evidence: pd.DataFrame) -> list[str]:
-    """Return one distinct label a row: the study, then its arm, then a number."""
-    studies = evidence["study"].astype(str)
-    labels = studies.tolist()
-    if "arm" in evidence.columns:
-        labels = (studies + "/" + evidence["arm"].astype(str)).tolist()
-    seen: dict[str, int] = {}
-    distinct = []
-    for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        distinct.append(label if labels.count(label) == 1 else f"{label}#{seen[label]}")
-    return distinct

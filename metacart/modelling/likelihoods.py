@@ -1,6 +1,7 @@
 """The likelihoods: how a finding is observed, and on which scale, one entry each.
 
 A new likelihood is one new entry of `LIKELIHOODS`, or of a mapping that a user passes to ``fit``.
+One of several means is a `System`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ import numpy as np
 from metacart.errors import Fault, InputError, nearest
 from metacart.modelling import counts, estimates, readers, reading_groups, transplant, two_groups
 from metacart.modelling.likelihood import Data, Likelihood, Parameter, Parameters
+from metacart.modelling.several import CHAIN, JOINT
+from metacart.modelling.system import System
 from metacart.records.spec import ModelSpec
 
 __all__ = [
     "LIKELIHOODS",
     "Data",
     "Likelihood",
+    "Likelihoods",
     "Parameter",
     "Parameters",
+    "System",
     "find_likelihood",
+    "find_system",
 ]
 
 ARM_PRIORS = {"mu": "Normal(0, 1.5)", "beta": "Normal(0, 1)", "tau": "HalfNormal(1)"}
@@ -158,20 +164,41 @@ _ENTRIES = (
     ),
 )
 
-LIKELIHOODS: Mapping[str, Likelihood] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+# of several means: each has a module of its own
+_SYSTEMS = (JOINT, CHAIN)
+
+Likelihoods = Mapping[str, Likelihood | System]
+
+LIKELIHOODS: Likelihoods = MappingProxyType({entry.name: entry for entry in (*_ENTRIES, *_SYSTEMS)})
 
 
-def find_likelihood(
-    spec: ModelSpec, *, likelihoods: Mapping[str, Likelihood] | None = None
-) -> Likelihood:
-    """Return the likelihood that a spec names; refused by name with the nearest one."""
+def find_likelihood(spec: ModelSpec, *, likelihoods: Likelihoods | None = None) -> Likelihood:
+    """Return the likelihood that a spec names; refused by name with the nearest one.
+
+    A system of several means is refused too: it has no single theta.
+    """
+    entry = _find(spec, likelihoods)
+    if isinstance(entry, System):
+        raise InputError(
+            Fault("likelihood", f"'{entry.name}' has several means", "one mean", entry.instead)
+        )
+    return entry
+
+
+def find_system(spec: ModelSpec, *, likelihoods: Likelihoods | None = None) -> System | None:
+    """Return the system of several means that a spec names; none where it names a likelihood."""
+    entry = _find(spec, likelihoods)
+    return entry if isinstance(entry, System) else None
+
+
+def _find(spec: ModelSpec, likelihoods: Likelihoods | None) -> Likelihood | System:
     known = LIKELIHOODS if likelihoods is None else likelihoods
     if not isinstance(known, Mapping):
         raise InputError(
             Fault(
                 "likelihoods",
                 f"a {type(known).__name__}",
-                "a mapping of names to Likelihood",
+                "a mapping of names to Likelihood or System",
                 '{**LIKELIHOODS, "mine": ...}',
             )
         )

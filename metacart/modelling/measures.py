@@ -54,7 +54,7 @@ def measures_of(
 def ratio_words(spec: ModelSpec, evidence: pd.DataFrame) -> str:
     """Return which ratio a question of contrasts asks for: ``hazard ratio``, or only ``ratio``."""
     likelihood = LIKELIHOODS.get(spec.likelihood)
-    if likelihood is None:
+    if not isinstance(likelihood, Likelihood):
         return "ratio"
     found = measures_of(spec, likelihood, evidence=evidence) & {*_RATIOS.values()}
     return next(iter(found)).replace("_", " ") if len(found) == 1 else "ratio"

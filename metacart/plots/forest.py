@@ -10,6 +10,7 @@ import numpy as np
 
 from metacart.errors import named_options, refuse_unknown
 from metacart.evidence.selection import StudySource
+from metacart.inference.one_mean import of_one_mean
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import reported
 from metacart.plots.files import check_file, deliver
@@ -42,6 +43,7 @@ _COLUMNS = ("study", "arm", "evidence", "estimate", "interval", "weight")
 
 
 @named_options
+@of_one_mean
 def plot_forest(
     fit: xr.DataTree,
     *,

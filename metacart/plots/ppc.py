@@ -9,6 +9,7 @@ import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
 from metacart.evidence.columns import counts_of_arms
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
@@ -43,6 +44,7 @@ _OF_GROUPS = "Counts of two groups as ratios with half an event more on either s
 
 
 @named_options
+@of_one_mean
 def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) -> PlotCollection:
     """Plot what the model would report in each finding's place beside what was reported.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import Moderator, steps_of
@@ -73,6 +74,7 @@ class _Quantity:
 
 
 @named_options
+@of_one_mean
 def plot_prior_posterior(
     fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None
 ) -> PlotCollection:

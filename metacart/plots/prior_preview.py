@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options, refuse_unknown
 from metacart.evidence.library import spec_of
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import Measure, capital, measure_of, name_of
 from metacart.plots.files import check_file, deliver
@@ -51,7 +51,7 @@ def plot_prior_preview(
     spec: ModelSpec | str | os.PathLike[str],
     evidence: pd.DataFrame | None = None,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
 ) -> PlotCollection:
@@ -63,7 +63,7 @@ def plot_prior_preview(
         The question: a record, the name of a shipped one, or a file.
     evidence : DataFrame, optional
         What ``fit`` would take, for its moderators; no outcome is looked at.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``.
     file : path, optional
         Where to write the figure: ``.png``, ``.svg`` or ``.pdf``. The figure is then closed.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options, refuse_unknown
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import level_text, main_effects
@@ -48,6 +49,7 @@ _AVERAGED = {"population_average": "population average", "median_study": "median
 
 
 @named_options
+@of_one_mean
 def plot_regression(
     fit: xr.DataTree,
     moderator: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -99,8 +100,8 @@ class ModelSpec(RootRecord):
     ----------
     likelihood : str
         A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"beta_binomial"``, ``"normal"``,
-        ``"survival"``, ``"two_arm"``, ``"hsct"``. Whether the name is known is checked where the
-        model is fitted, so that a user's own is welcome.
+        ``"survival"``, ``"two_arm"``, ``"hsct"``, ``"joint"``, ``"chain"``. Whether
+        the name is known is checked where the model is fitted, so that a user's own is welcome.
     scale : {"identity", "log", "logit", "cloglog", "loglog"}, optional
         The model scale; each likelihood has its default and allows some.
     moderators : sequence of str
@@ -131,6 +132,9 @@ class ModelSpec(RootRecord):
         moderators.
     outcome, exposure : str, optional
         The outcome, and the exposure whose comparison is asked for.
+    outcomes : sequence of str
+        Instead of `outcome`: those of a ``"joint"`` question, or the stages of a ``"chain"`` in
+        their order.
     population, timepoint : sequence of str
         What the question wants, the preferred first.
     include : dict of str to list
@@ -176,6 +180,7 @@ class ModelSpec(RootRecord):
     title: Text | None = None
     question: Text | None = None
     outcome: Text | None = None
+    outcomes: Words = ()
     exposure: Text | None = None
     population: Annotated[tuple[Population, ...], Field(strict=False)] = ()
     timepoint: Annotated[tuple[Timepoint, ...], Field(strict=False)] = ()
@@ -255,7 +260,16 @@ class ModelSpec(RootRecord):
                     "leave it out",
                 )
             )
-        for name in ("population", "timepoint", "moderators", "admit", "notes", "kinds"):
+        faults += self._outcome_faults()
+        for name in (
+            "population",
+            "timepoint",
+            "moderators",
+            "admit",
+            "notes",
+            "kinds",
+            "outcomes",
+        ):
             values = getattr(self, name)
             twice = dict.fromkeys(value for value in values if values.count(value) > 1)
             faults += [Fault(name, f"{shown(each)} stands twice", "each once") for each in twice]
@@ -263,6 +277,19 @@ class ModelSpec(RootRecord):
         for number, threshold in enumerate(self.thresholds):
             faults += self._impossible(threshold, f"thresholds[{number}]")
         return faults
+
+    def _outcome_faults(self) -> Iterator[Fault]:
+        """Yield that one outcome and several are asked for, or several of a single mean."""
+        listed = ", ".join(self.outcomes)
+        if self.outcomes and self.outcome is not None:
+            yield Fault("outcomes", f"{listed} beside outcome '{self.outcome}'", "one of the two")
+        if self.outcomes and self.likelihood in (*_ONE_KIND, "hsct"):
+            yield Fault(
+                "outcomes",
+                f"{listed}, but {self.likelihood} takes one outcome",
+                'no such key, or likelihood = "joint" or "chain"',
+                f'outcome = "{self.outcomes[0]}"',
+            )
 
     def _impossible(self, threshold: float, place: str) -> list[Fault]:
         """Return a fault where a likelihood or scale that is known has no such value."""

@@ -107,11 +107,11 @@ def exact_rate(events: int, total: int) -> str:
     # the shell shows a paper without any of these
     import numpy as np
 
-    from metacart.modelling.likelihoods import LIKELIHOODS
+    from metacart.modelling.counts import crude_counts
     from metacart.scales import SCALES
 
     data = {"events": np.array([events]), "total": np.array([total])}
-    rate, lower, upper = (each[0] for each in LIKELIHOODS["binomial"].crude(data, SCALES["logit"]))
+    rate, lower, upper = (each[0] for each in crude_counts(data, SCALES["logit"]))
     return f"{percent(rate)} ({percent(lower)} to {percent(upper)})"
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, refuse_unknown
 from metacart.inference.estimands import draws_of, rows_at
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
-from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
 from metacart.modelling.measures import measures_of
 from metacart.modelling.moderators import level_text
 from metacart.results.contrast import check_contrast, rates_of
@@ -36,6 +37,7 @@ _WITHOUT_BASELINE = (
 
 
 @named_options
+@of_one_mean
 def absolute(
     fit: xr.DataTree,
     *,
@@ -240,7 +242,7 @@ def _measure_of(fit: xr.DataTree, faults: list[Fault]) -> str:
     spec = spec_of(fit)
     likelihood = LIKELIHOODS.get(spec.likelihood)
     found: frozenset[str] = frozenset()
-    if likelihood is not None:
+    if isinstance(likelihood, Likelihood):
         scale = spec.scale or ("log" if "log" in likelihood.scales else likelihood.scales[0])
         found = measures_of(spec, likelihood, scale=scale, evidence=evidence_of(fit))
     if len(found) == 1:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected, named_options
 from metacart.inference.fit import fit as fit_again
+from metacart.inference.one_mean import several_means
 from metacart.inference.records import attribute, design_of, evidence_of, spec_of
 from metacart.modelling.build import free_parameters
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood
 from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.results.averaging import Inclusion, Weighing, describe_mixture
@@ -53,7 +54,7 @@ def average_models(
     *,
     prior_probabilities: Sequence[float] | None = None,
     at: Mapping[str, Any] | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> pd.DataFrame:
     """Return the named estimands averaged over models of the same rows.
 
@@ -68,7 +69,7 @@ def average_models(
         is as probable as any other, and so is each prior within it.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fits, where they are not the shipped ones.
 
     Returns
@@ -141,6 +142,7 @@ def _usable(fits: Sequence[xr.DataTree]) -> Sequence[xr.DataTree]:
         place = _place(number, len(fits))
         with collected(faults):
             attribute(fit, "spec")
+            faults += several_means(fit, place)
             if "log_marginal_likelihood" not in fit.attrs:
                 found = f"drawn by {str(fit.attrs['method']).upper()}: no marginal likelihood"
                 faults.append(
@@ -170,7 +172,7 @@ def _model(fit: xr.DataTree) -> _Model:
     return _Model(fit, spec, effects, tau, tuple(sorted(priors.items())))
 
 
-def _counterpart(model: _Model, likelihoods: Mapping[str, Likelihood] | None) -> xr.DataTree:
+def _counterpart(model: _Model, likelihoods: Likelihoods | None) -> xr.DataTree:
     """Fit the same without study effects, or with them."""
     spec, sizes = model.spec, model.fit["posterior"].sizes
     kept = {name: prior for name, prior in spec.priors.items() if name != "tau"}
@@ -323,7 +325,7 @@ def _estimands(
     probability: Array,
     error: Array,
     at: Mapping[str, Any] | None,
-    likelihoods: Mapping[str, Likelihood] | None,
+    likelihoods: Likelihoods | None,
 ) -> list[dict[str, Any]]:
     """Return the rows of each named estimand and of tau over some models."""
     named = [_draws(model, at, likelihoods) for model in models]
@@ -339,7 +341,7 @@ def _estimands(
 
 
 def _draws(
-    model: _Model, at: Mapping[str, Any] | None, likelihoods: Mapping[str, Likelihood] | None
+    model: _Model, at: Mapping[str, Any] | None, likelihoods: Likelihoods | None
 ) -> dict[str, Array]:
     views = views_of(model.fit)
     design = design_of(model.fit)

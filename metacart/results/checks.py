@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.inference.estimands import with_estimands
+from metacart.inference.one_mean import is_system
 from metacart.inference.records import design_of, spec_of
+from metacart.inference.systems import reported_of
 from metacart.modelling.design import data_of, scale_of
 
 if TYPE_CHECKING:
@@ -50,11 +52,16 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     import arviz as az
     import pandas as pd
 
-    group = "naive" if "naive" in fit.children else "posterior"
-    sampled = fit[group].to_dataset()
-    reported = with_estimands(
-        sampled, spec=spec_of(fit), design=design_of(fit), seed=int(fit.attrs["seed"])
-    )
+    if is_system(fit):
+        reported = reported_of(fit)
+    else:
+        group = "naive" if "naive" in fit.children else "posterior"
+        reported = with_estimands(
+            fit[group].to_dataset(),
+            spec=spec_of(fit),
+            design=design_of(fit),
+            seed=int(fit.attrs["seed"]),
+        )
     spread = reported.std(("chain", "draw"))
     chains = fit.attrs["method"] == "nuts"
     several = chains and reported.sizes["chain"] > 1

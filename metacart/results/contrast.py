@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import Draws, draws_of, rows_at
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import code_at, columns_of, main_effects
@@ -30,6 +31,7 @@ _APART = "next studies, one level in each"
 
 
 @named_options
+@of_one_mean
 def contrast(
     fit: xr.DataTree,
     moderator: str,

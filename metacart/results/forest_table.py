@@ -10,6 +10,7 @@ import numpy as np
 from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.denominators import preferred_before
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import moderators_of
 from metacart.modelling.moderators import Moderator, level_text
@@ -55,6 +56,7 @@ _PATIENTS = {
 
 
 @named_options
+@of_one_mean
 def forest_table(
     fit: xr.DataTree, *, subgroups: str | Literal[False] | None = None
 ) -> pd.DataFrame:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import attribute, design_of, evidence_of, spec_of
 from metacart.modelling.counts import draw_rates
 from metacart.modelling.design import data_of, scale_of
-from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
 from metacart.results.numbers import describe
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Array = NDArray[np.float64]
 
 
 @named_options
+@of_one_mean
 def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     """Return the spread between studies.
 
@@ -86,6 +88,7 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
 
 
 @named_options
+@of_one_mean
 def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     """Return each finding's estimate alone and shrunken towards the others.
 
@@ -166,7 +169,7 @@ def information_of(fit: xr.DataTree) -> Array:
     theta = posterior["theta"].transpose("chain", "draw", "finding").to_numpy()
     theta = theta.reshape(-1, theta.shape[-1])
     likelihood = LIKELIHOODS.get(spec_of(fit).likelihood)
-    if likelihood is None:
+    if not isinstance(likelihood, Likelihood):
         return np.broadcast_to(1.0 / design["variance"].to_numpy(), theta.shape)
     data = data_of(design)
     own = {

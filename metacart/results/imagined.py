@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.estimands import Draws, design_rows
 from metacart.modelling.design import bind, data_of, moderators_of, scale_of
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.moderators import Moderator, level_text, main_effects
 from metacart.modelling.priors import beta_text, resolve_priors, spec_priors
 from metacart.modelling.table import as_table
@@ -102,7 +102,7 @@ def imagine(
     spec: ModelSpec,
     evidence: pd.DataFrame | None,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> Imagined:
     """Return what the priors of a question imagine, with its evidence or from the spec alone.
 

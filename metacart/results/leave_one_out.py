@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood
 from metacart.results.described import (
     NUMBERS,
     Numbers,
@@ -33,11 +34,12 @@ __all__ = ["leave_one_out"]
 
 
 @named_options
+@of_one_mean
 def leave_one_out(
     fit: xr.DataTree,
     *,
     at: Mapping[str, Any] | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -49,7 +51,7 @@ def leave_one_out(
         From ``fit``.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from metacart.errors import named_options
 from metacart.evidence.library import spec_of
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood
 from metacart.modelling.measures import measures_of
 from metacart.records.named_priors import CATALOGUE, MEASURES
 from metacart.records.priors import parse_prior
@@ -24,7 +23,7 @@ __all__ = ["named_priors"]
 def named_priors(
     spec: ModelSpec | str | os.PathLike[str] | None = None,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> pd.DataFrame:
     """Return the priors that have a name or a recommendation in print, with their sources.
 
@@ -32,7 +31,7 @@ def named_priors(
     ----------
     spec : ModelSpec or str or path, optional
         A question: only the priors that hold for its measure are returned.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``.
 
     Returns

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of
 from metacart.modelling.columns import is_missing
 from metacart.modelling.design import moderators_of
@@ -29,6 +30,7 @@ Points = list[dict[str, Any]]
 
 
 @named_options
+@of_one_mean
 def predict(
     fit: xr.DataTree,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.evidence.library import spec_of
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.records.spec import ModelSpec
 from metacart.results.direction import better_of
 from metacart.results.imagined import Imagined, effects_of, imagine, in_view
@@ -40,7 +40,7 @@ def preview_priors(
     spec: ModelSpec | str | os.PathLike[str],
     evidence: pd.DataFrame | None = None,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
 ) -> pd.DataFrame:
     """Return what the priors of a question say about studies, before any data are seen.
 
@@ -51,7 +51,7 @@ def preview_priors(
     evidence : DataFrame, optional
         What ``fit`` would take. Only its moderators matter: estimands are then averaged over its
         rows, and default priors of numeric moderators have their unit. No outcome is looked at.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``.
 
     Returns

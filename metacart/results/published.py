@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import spec_of
 from metacart.results.numbers import describe
 from metacart.results.summary import estimand_draws, views_of
@@ -36,6 +37,7 @@ _COLUMNS = (
 
 
 @named_options
+@of_one_mean
 def compare_published(fit: xr.DataTree) -> pd.DataFrame:
     """Return the published pooled estimates that the spec names, beside our own.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import rows_at
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, group_of
 from metacart.modelling.columns import is_missing
 from metacart.modelling.design import moderators_of
@@ -30,6 +31,7 @@ _CELLS = 250_000  # draws by rows of the evidence at each point of a curve
 
 
 @named_options
+@of_one_mean
 def regression_table(
     fit: xr.DataTree,
     moderator: str,

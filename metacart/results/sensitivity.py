@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, refit_all
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.records.priors import PRIORS, Prior, parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.results.power_scaling import POWER_COLUMNS, power_table
@@ -30,13 +31,14 @@ Numbers = list[dict[str, Any]]
 
 
 @named_options
+@of_one_mean
 def prior_sensitivity(
     fit: xr.DataTree,
     *,
     tau: Sequence[float] = (0.5, 1.0, 2.0, 0.0),
     mu: Sequence[float] = (0.5, 1.0, 2.0),
     at: Mapping[str, Any] | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -52,7 +54,7 @@ def prior_sensitivity(
         How many times as wide the prior of mu is, about its centre. All pairs are fitted.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.

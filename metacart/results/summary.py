@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import named_options
+from metacart.errors import Fault, InputError, named_options
 from metacart.inference.estimands import draws_of, rows_at
-from metacart.inference.records import design_of, spec_of
+from metacart.inference.one_mean import is_system
+from metacart.inference.records import design_of, group_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import IMPUTED
 from metacart.modelling.moderators import level_text, main_effects, steps_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["estimand_draws", "place_words", "summarize", "summary_with_errors", "views_of"]
 
 Array = NDArray[np.float64]
+_COLUMNS = ("estimand", "at", "median", "lower", "upper", "mcse")
 
 
 def views_of(fit: xr.DataTree) -> dict[str, str]:
@@ -82,7 +84,8 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
         Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
         then P(beyond threshold), a probability in the column ``median``, for each threshold of
         the spec; then ``tau`` and ``beta`` on the model scale, with what a step of each beta is
-        under ``at``, and imputed values of moderators in their own unit. The words ``naive`` and
+        under ``at``, and imputed values of moderators in their own unit. Of several outcomes or
+        stages each has its rows, under ``at`` as ``outcome = relapse``. The words ``naive`` and
         ``immortal-time-adjusted`` tell the two readings of a transplant question apart.
 
     Raises
@@ -103,7 +106,7 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     >>> mc.summarize(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     table = summary_with_errors(fit, at=at)
-    return table[["estimand", "at", "median", "lower", "upper", "mcse"]]
+    return table[[*_COLUMNS]]
 
 
 def summary_with_errors(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -113,6 +116,13 @@ def summary_with_errors(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None
     """
     import pandas as pd
 
+    columns = pd.Index(
+        ["estimand", "at", "median", "lower", "upper", "mcse", "mcse_lower", "mcse_upper"]
+    )
+    if is_system(fit):
+        if at:
+            raise InputError(_no_moderators(fit, at))
+        return pd.DataFrame(list(_of_several(fit)), columns=columns)
     spec, scale = spec_of(fit), scale_of(design_of(fit))
     where = place_words(fit, at or {})
     lower_is_better = better_of(spec, scale) == "lower"
@@ -135,8 +145,24 @@ def summary_with_errors(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None
                 for name, draws in estimands.items()
             ]
     rows += _parameters(fit)
-    columns = "estimand at median lower upper mcse mcse_lower mcse_upper"
-    return pd.DataFrame(rows, columns=pd.Index(columns.split()))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _of_several(fit: xr.DataTree) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a fit with several means, each with the outcome or stage it is of."""
+    for name, values in group_of(fit, "estimands").data_vars.items():
+        ordered = values.transpose(..., "chain", "draw")
+        if ordered.ndim == 2:
+            yield {"estimand": name, "at": "", **_described(ordered.to_numpy())}
+            continue
+        dim = ordered.dims[0]
+        for label, draws in zip(ordered[dim].to_numpy(), ordered.to_numpy(), strict=True):
+            yield {"estimand": name, "at": f"{dim} = {label}", **_described(draws)}
+
+
+def _no_moderators(fit: xr.DataTree, at: Mapping[str, Any]) -> Fault:
+    found = f"{', '.join(map(str, at))}, but a {fit.attrs['system']} fit has no moderators"
+    return Fault("at", found, "no such option", "drop it: the table has a row for each")
 
 
 def _described(draws: Array) -> dict[str, float]:
