@@ -18,7 +18,7 @@ from metacart.inference.prior_draws import draw_prior
 from metacart.inference.proposal import NoProposalError
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, scale_of
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -71,7 +71,7 @@ class Setting:
 
     spec: ModelSpec
     design: xr.Dataset
-    likelihoods: Mapping[str, Likelihood] | None
+    likelihoods: Likelihoods | None
     draws: int
     seed: int
 

@@ -8,9 +8,10 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import scale_of
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.modelling.moderators import level_text
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import (
@@ -41,12 +42,13 @@ _BACKENDS = ("matplotlib", "none")
 
 
 @named_options
+@of_one_mean
 def plot_cumulative(
     fit: xr.DataTree,
     *,
     by: str = "year",
     at: Mapping[str, Any] | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
@@ -62,7 +64,7 @@ def plot_cumulative(
         The column of the evidence by which they enter, as for ``cumulative``.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.

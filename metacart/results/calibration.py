@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from metacart.inference.recovery import Recovered, Setting, recover
 from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
 from metacart.modelling.imputation import gap_names
-from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, find_likelihood
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihoods, find_likelihood
 from metacart.modelling.priors import resolve_priors
 from metacart.records.spec import ModelSpec
 from metacart.results.uniformity import binomial_band, chance_of
@@ -48,7 +48,7 @@ def calibrate(
     tau: float | Sequence[float] | None = None,
     draws: int = 2000,
     seed: int | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def calibrate(
         What the weighted draws of a refit are worth, 100 or more.
     seed : int, optional
         Makes the run reproducible. More simulations of the same seed begin with the same ones.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``: ``{**LIKELIHOODS, "mine": ...}``.
     executor : concurrent.futures.Executor, optional
         Runs the refits; one after the other by default. Likelihoods of your own travel to other

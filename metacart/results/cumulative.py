@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options, nearest
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
 from metacart.modelling.columns import is_missing
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Likelihoods
 from metacart.results.described import NUMBERS, described, missing_like, read_described
 from metacart.results.summary import views_of
 
@@ -23,12 +24,13 @@ __all__ = ["cumulative"]
 
 
 @named_options
+@of_one_mean
 def cumulative(
     fit: xr.DataTree,
     *,
     by: str = "year",
     at: Mapping[str, Any] | None = None,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def cumulative(
         several rows its smallest. Equal values enter in the order of the evidence.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import group_of
 from metacart.results.summary import estimand_draws, views_of
 
@@ -29,6 +30,7 @@ _CALM = "the prior hardly matters"
 
 
 @named_options
+@of_one_mean
 def power_scaling(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Return how far each quantity moves when a prior, or the likelihood, is raised to a power.
 
