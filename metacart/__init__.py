@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
+    from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.cumulative import cumulative
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
@@ -97,6 +98,7 @@ __all__ = [
     "cohorts",
     "compare_published",
     "contrast",
+    "contrast_sensitivity",
     "conversions",
     "coverage",
     "cumulative",
@@ -189,6 +191,7 @@ _HOMES = {
     "results.calibration": ("calibrate",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
+    "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),

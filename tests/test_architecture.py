@@ -40,6 +40,7 @@ BY_POSITION = {
     "calibrate": ("spec", "evidence"),
     "check_studies": ("paths",),
     "contrast": ("fit", "moderator", "level", "reference"),
+    "contrast_sensitivity": ("fit", "moderator", "level", "reference"),
     "diff_studies": ("before", "after"),
     "fit": ("spec", "evidence"),
     "flow": ("studies", "spec"),

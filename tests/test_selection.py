@@ -967,8 +967,24 @@ def four() -> Studies:
         ("cr_rate", {("chen2021", "first", 25, 28), ("li2020", "all", 36, 39)}),
         # Chen: 8 with grade 3 or higher, one of them grade 5
         ("severe_crs", {("chen2021", "first", 8, 28), ("li2020", "all", 15, 39)}),
-        # An's three murine second infusions are among its 19, and the five changed their target
-        ("retreatment_cr", {("an2022", "hcd19", 13, 19), ("chen2021", "second", 3, 7)}),
+        # An's three murine second infusions are among its 19
+        (
+            "retreatment_cr",
+            {
+                ("an2022", "hcd19", 13, 19),
+                ("chen2021", "second", 3, 7),
+                ("scmc2023", "cart2", 5, 5),
+            },
+        ),
+        # Gauthier and the first infusions are in other papers
+        (
+            "retreatment_severe_crs",
+            {
+                ("an2022", "hcd19", 1, 19),
+                ("chen2021", "second", 0, 7),
+                ("scmc2023", "cart2", 0, 5),
+            },
+        ),
     ],
 )
 def test_counts_of_the_four_papers(
@@ -1033,12 +1049,16 @@ def test_an_arm_of_two_targets_is_mixed(four: Studies) -> None:
         assert table["scfv_certainty"].isna().to_dict() == {"chen2021": False, "li2020": True}
 
 
-def test_retreatment_has_no_murine_arm_and_says_why(four: Studies) -> None:
+def test_the_murine_arm_of_retreatment_has_another_target(four: Studies) -> None:
     spec = load_model("retreatment_cr")
     table = account(four, spec).set_index(["study", "arm"])
     murine = table.loc[[("an2022", "mcd19_second")]].query("outcome == 'complete_remission'")
     assert murine["value"].tolist() == ["1/3"]
     assert murine["rule"].str.startswith("patients selected: ").all()
-    five = table.loc[[("scmc2023", "cart2")]].query("outcome == 'complete_remission'")
-    assert set(five["rule"]) == {"target is dual; the question takes CD19"}
-    assert set(tabulate(four, spec)["scfv"]) == {"humanized"}
+    used = tabulate(four, spec).set_index("study")
+    assert used["scfv"].to_dict() == {
+        "an2022": "humanized",
+        "chen2021": "humanized",
+        "scmc2023": "murine",
+    }
+    assert used["target"].to_dict() == {"an2022": "CD19", "chen2021": "CD19", "scmc2023": "dual"}

@@ -116,11 +116,13 @@ def _numeric(fit: xr.DataTree) -> Iterator[str]:
         yield f"mu is where {', '.join(zeros)}, and its prior holds there."
 
 
-def fit_tables(fit: xr.DataTree) -> Iterator[Table | None]:
-    """Yield the estimands, thresholds, levels and spread of a fit, as on the page."""
+def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
+    """Yield the estimands, thresholds, levels, comparisons and spread of a fit, as on the page."""
     from metacart.inference.records import spec_of
     from metacart.report.check_tables import heterogeneity_table
+    from metacart.report.contrast_tables import analyses_table
     from metacart.report.result_tables import estimand_table, level_table, threshold_table
+    from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.heterogeneity import heterogeneity
     from metacart.results.summary import summary_with_errors
 
@@ -128,6 +130,10 @@ def fit_tables(fit: xr.DataTree) -> Iterator[Table | None]:
     yield estimand_table(fit, summary)
     yield threshold_table(fit, summary)
     yield level_table(fit)
+    for each in spec_of(fit).contrasts:
+        yield analyses_table(
+            contrast_sensitivity(fit, *each, studies=studies, progress=False), short=True
+        )
     yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)
 
 

@@ -51,7 +51,10 @@ def fit(
     question, collection = read_question(spec, studies, models, lambda: check_out(out, (".nc",)))
     result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
     mc.save_fit(result, out)
-    show_fit(result, collection, fit_tables(result))
+    contrasts = {
+        " ".join(map(str, each)): mc.contrast(result, *each) for each in question.contrasts
+    }
+    show_fit(result, collection, fit_tables(result, collection), contrasts=contrasts)
     return _verdict(result, out, quiet)
 
 

@@ -170,6 +170,13 @@ def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
                 'arms as "study/arm"',
                 nearest(name, arms),
             )
+    homes = {study.id for study in studies}
+    for name, borrowed in spec.power_prior.items():
+        for side in ("level", "reference"):
+            arm = getattr(borrowed, side)
+            # a collection without the study is no fault of the question
+            if arm.partition("/")[0] in homes:
+                yield from _unknown(f"power_prior.{name}.{side}", arm, arms)
     present = _present(studies)
     for name, wanted in spec.include.items():
         yield from _unknown(f"include.{name}", name, present)

@@ -152,7 +152,12 @@ def pinned(fit: xr.DataTree) -> ModelSpec:
     reference = {each.name: each.levels[0] for each in moderators if each.levels}
     stated = dict(spec.priors)
     if moderators:
-        stated["beta"] = {each.name: priors[f"beta:{each.coefficients[0]}"] for each in moderators}
+        beta: dict[str, str] = {}
+        for each in moderators:
+            own = {name: priors[f"beta:{name}"] for name in each.coefficients}
+            # one prior of all its levels holds for those that other evidence has, too
+            beta |= own if len(set(own.values())) > 1 else {each.name: next(iter(own.values()))}
+        stated["beta"] = beta
     # contrasts may name levels that leave; they are for the page
     changed = {"priors": stated, "reference": spec.reference | reference, "contrasts": ()}
     return spec.model_copy(update=changed)

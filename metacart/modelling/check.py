@@ -150,7 +150,7 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
                     nearest(key, spec.moderators),
                 )
                 for key in stated
-                if key not in spec.moderators
+                if key not in spec.moderators and not _is_coefficient(key, spec)
             ]
         for place, text in texts.items():
             with collected(faults):
@@ -160,6 +160,11 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
             own_priors(spec, likelihood)
         faults += misplaced_priors(spec, likelihood)
     return faults
+
+
+def _is_coefficient(key: str, spec: ModelSpec) -> bool:
+    """Whether a key is that of one coefficient, such as ``scfv[humanized]``."""
+    return key.endswith("]") and key.partition("[")[0] in spec.moderator_columns
 
 
 def _moderator_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metacart.errors import Fault, InputError
+from metacart.errors import Fault, InputError, nearest
 from metacart.evidence.origin import in_file
 from metacart.modelling.check import own_priors, prior_faults
 from metacart.modelling.design import data_of, moderators_of, scale_of
@@ -71,10 +71,12 @@ def _of_studies(
     return priors
 
 
-def beta_text(spec: ModelSpec, moderator: str) -> str | None:
-    """Return the prior that a spec states for the coefficients of a moderator."""
+def beta_text(spec: ModelSpec, moderator: str, coefficient: str = "") -> str | None:
+    """Return the prior that a spec states for a coefficient, or for all of its moderator."""
     stated = spec.priors.get("beta")
-    return stated.get(moderator) if isinstance(stated, dict) else stated
+    if not isinstance(stated, dict):
+        return stated
+    return stated.get(coefficient, stated.get(moderator))
 
 
 def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) -> dict[str, Prior]:
@@ -132,9 +134,11 @@ def _resolve_beta(
     priors: dict[str, Prior],
 ) -> None:
     position = 0
-    for moderator in moderators_of(design):
-        text = beta_text(spec, moderator.name)
+    moderators = moderators_of(design)
+    faults += _no_coefficients(spec, [name for each in moderators for name in each.coefficients])
+    for moderator in moderators:
         for coefficient in moderator.coefficients:
+            text = beta_text(spec, moderator.name, coefficient)
             key = f"beta:{coefficient}"
             if text is not None:
                 priors[key] = parse_prior(text)
@@ -145,6 +149,16 @@ def _resolve_beta(
                 step = float(design["step"][position])
                 priors[key] = prior if step == 1.0 else prior.scaled(1.0 / step)
             position += 1
+
+
+def _no_coefficients(spec: ModelSpec, names: list[str]) -> list[Fault]:
+    """Return a fault for each prior of a coefficient that the model does not have."""
+    stated = spec.priors.get("beta")
+    return [
+        Fault(f"priors.beta.{key}", "no coefficient", ", ".join(names), nearest(key, names))
+        for key in (stated if isinstance(stated, dict) else ())
+        if key not in spec.moderators and key not in names
+    ]
 
 
 def _no_default(name: str, scale: str, data: Mapping[str, Any]) -> Fault:

@@ -13,6 +13,7 @@ from metacart.errors import Fault, InputError, collected, nearest, shown
 from metacart.records.base import RootRecord
 from metacart.records.foreign_priors import prior_text
 from metacart.records.moderation import Step, interaction_faults
+from metacart.records.power_prior import PowerPrior
 from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
 from metacart.records.vocabulary import Population
@@ -129,7 +130,11 @@ class ModelSpec(RootRecord):
         Priors as a paper states them, such as ``{"tau": "HalfNormal(1)"}``, by a name of
         ``named_priors``, or as distributions of PreliZ or ``scipy.stats``, which are kept as
         text; the likelihood's defaults stand where none is given. ``beta`` may be a table of
-        moderators.
+        moderators, and of single coefficients such as ``"scfv[humanized]"``.
+    power_prior : dict of str to PowerPrior
+        By moderator, two arms outside of the question (``level`` and ``reference``, as
+        ``study/arm``) whose counts inform a prior of its effect with a ``weight`` of 0 to 1. The
+        fit does not use it; ``contrast_sensitivity`` shows what it would change.
     outcome, exposure : str, optional
         The outcome, and the exposure whose comparison is asked for.
     outcomes : sequence of str
@@ -202,6 +207,7 @@ class ModelSpec(RootRecord):
     )
     nu: Annotated[float, Field(ge=1)] = 4.0
     priors: dict[str, Prior] = {}
+    power_prior: dict[str, PowerPrior] = {}
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
     contrasts: Annotated[tuple[Contrast, ...], Field(strict=False)] = ()
@@ -236,6 +242,7 @@ class ModelSpec(RootRecord):
         named = {f"contrasts[{n}]": contrast[0] for n, contrast in enumerate(self.contrasts)}
         named |= {f"reference.{name}": name for name in self.reference}
         named |= {f"unit.{name}": name for name in self.unit}
+        named |= {f"power_prior.{name}": name for name in self.power_prior}
         faults = [
             Fault(
                 place,

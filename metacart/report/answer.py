@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -38,6 +39,7 @@ from metacart.report.words import (
 )
 from metacart.results.contrast import mostly_prior
 from metacart.results.numbers import share_of_prior
+from metacart.results.separation import separation
 from metacart.results.summary import views_of
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ def _answer(
     leads, shorts, remarks = zip(
         *(_contrast(frame, outcome, scale) for frame in contrasts.values()), strict=True
     )
+    remarks = tuple(chain.from_iterable(zip(remarks, _separations(fit, contrasts), strict=True)))
     return Answer(
         "; ".join(shorts),
         "difference of population averages" if scale.is_rate else "median study",
@@ -235,6 +238,17 @@ def _contrast(frame: pd.DataFrame, outcome: Outcome, scale: Scale) -> tuple[Mark
     if mostly_prior(frame, row):
         remark += " The difference is mostly the prior: the data add little."
     return lead, short, remark
+
+
+def _separations(fit: xr.DataTree, contrasts: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Return for each comparison what these data can and cannot separate."""
+    evidence, columns = evidence_of(fit), spec_of(fit).moderator_columns
+    return tuple(
+        separation(
+            evidence, columns, *(frame.attrs[name] for name in ("moderator", "level", "reference"))
+        ).words(column=column_words, level=level_word)
+        for frame in contrasts.values()
+    )
 
 
 def _fewer_or_more(difference: float) -> str:

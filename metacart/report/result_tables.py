@@ -34,6 +34,7 @@ __all__ = [
     "contrast_table",
     "estimand_table",
     "level_table",
+    "points",
     "threshold_table",
 ]
 
@@ -250,7 +251,7 @@ def contrast_table(frame: pd.DataFrame) -> Table:
     body = []
     for row in frame.to_dict("records"):
         measure = str(row["measure"])
-        forms: dict[str, Any] = {"risk difference": _points, "difference": decimals}
+        forms: dict[str, Any] = {"risk difference": points, "difference": decimals}
         form = forms.get(measure, ratio)
         body.append(
             (
@@ -275,6 +276,7 @@ def contrast_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def _points(difference: float) -> str:
+def points(difference: float) -> str:
+    """Return a risk difference in percentage points, with its sign."""
     text = f"{100.0 * difference:+.0f}"
     return "0" if text in ("+0", "-0") else text.replace("-", "−")

@@ -25,6 +25,7 @@ from metacart.report.answer import answer, question_of
 from metacart.report.answer_parts import Answer
 from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.bias_table import bias_table
+from metacart.report.contrast_tables import analyses_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures, draw_flow
 from metacart.report.leave_table import leave_table
@@ -35,6 +36,7 @@ from metacart.report.tables import Table
 from metacart.report.words import capital, count_of, event_of, join, outcome_of
 from metacart.results.checks import diagnostics, predictive_checks
 from metacart.results.contrast import contrast
+from metacart.results.contrast_sensitivity import contrast_sensitivity
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
@@ -97,6 +99,8 @@ class Section:
         The words below the last.
     contrasts : tuple of (Table, str)
         Each with the kind of comparison that it is.
+    analyses : tuple of Table
+        Each comparison in several analyses.
     predictive, diagnosis : str
         The verdicts of the checks.
     figures : dict of str to Figure
@@ -130,6 +134,7 @@ class Section:
     tables: Mapping[str, Table]
     biases: str = ""
     contrasts: tuple[tuple[Table, str], ...] = ()
+    analyses: tuple[Table, ...] = ()
     predictive: str = ""
     diagnosis: str = ""
     figures: Mapping[str, Figure]
@@ -208,6 +213,9 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         )
         for name, level, reference in question.spec.contrasts
     }
+    analyses = [
+        contrast_sensitivity(fit, *each, studies=studies) for each in question.spec.contrasts
+    ]
     estimates, spread = study_estimates(fit), heterogeneity(fit)
     summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
     frames = {
@@ -220,6 +228,10 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         "predictive-checks": checks,
         "diagnostics": sampled,
         **{f"contrast-{name}": frame for name, frame in contrasts.items()},
+        **{
+            f"contrast-{name}-analyses": frame
+            for name, frame in zip(contrasts, analyses, strict=True)
+        },
     }
     others = prior_sensitivity(fit, mu=(1.0,), progress=False)
     published = compare_published(fit)
@@ -282,6 +294,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
             (results.contrast_table(frame), str(frame.attrs["note"]))
             for frame in contrasts.values()
         ),
+        analyses=tuple(map(analyses_table, analyses)),
         predictive=_predictive_words(checks, labels, counts, len(basis.studies)),
         diagnosis=f"{_diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         figures=draw_figures(fit, studies, folder) | draw_flow(question.spec, studies, folder),
