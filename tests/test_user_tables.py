@@ -309,7 +309,7 @@ def test_a_filter_without_its_column_is_refused() -> None:
     assert lines[1].startswith("recode.scfv: the table has no column 'scfv'")
 
 
-@pytest.mark.parametrize("name", [n for n in mc.list_models() if n != "retreatment_cr"])
+@pytest.mark.parametrize("name", mc.list_models())
 def test_the_table_of_a_question_passes_its_own_rules_unchanged(name: str) -> None:
     spec = mc.load_model(name)
     table = mc.tabulate(mc.load_studies(), spec)
