@@ -51,12 +51,14 @@ if TYPE_CHECKING:
     from metacart.plots.regression import plot_regression
     from metacart.plots.risk_of_bias import plot_risk_of_bias
     from metacart.plots.simulated_time import plot_immortal_time
+    from metacart.plots.tipping_point import plot_tipping_point
     from metacart.records.priors import parse_prior
     from metacart.records.spec import ModelSpec
     from metacart.records.study import Study
     from metacart.report.build import report
     from metacart.results.absolute import absolute
     from metacart.results.average_models import average_models
+    from metacart.results.bias_sensitivity import bias_sensitivity
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.contrast import contrast
@@ -71,10 +73,12 @@ if TYPE_CHECKING:
     from metacart.results.prior_preview import preview_priors
     from metacart.results.published import compare_published
     from metacart.results.regression import regression_table
+    from metacart.results.selection_sensitivity import selection_sensitivity
     from metacart.results.sensitivity import prior_sensitivity
     from metacart.results.simulated_time import simulate_immortal_time
     from metacart.results.small_study_effects import small_study_effects
     from metacart.results.summary import summarize
+    from metacart.results.tipping_point import tipping_point
 
     __version__: str
 
@@ -93,6 +97,7 @@ __all__ = [
     "absolute",
     "account",
     "average_models",
+    "bias_sensitivity",
     "calibrate",
     "check_studies",
     "cohorts",
@@ -129,6 +134,7 @@ __all__ = [
     "plot_prior_preview",
     "plot_regression",
     "plot_risk_of_bias",
+    "plot_tipping_point",
     "power_scaling",
     "predict",
     "predictive",
@@ -140,11 +146,13 @@ __all__ = [
     "risk_of_bias",
     "risk_of_bias_shares",
     "save_fit",
+    "selection_sensitivity",
     "simulate_immortal_time",
     "small_study_effects",
     "study_estimates",
     "summarize",
     "tabulate",
+    "tipping_point",
 ]
 
 # Where each name lives; its room is imported when the name is first used.
@@ -182,6 +190,7 @@ _HOMES = {
     "plots.regression": ("plot_regression",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
     "plots.simulated_time": ("plot_immortal_time",),
+    "plots.tipping_point": ("plot_tipping_point",),
     "records.priors": ("parse_prior",),
     "records.spec": ("ModelSpec",),
     "records.study": ("Study",),
@@ -189,6 +198,7 @@ _HOMES = {
     "results.absolute": ("absolute",),
     "results.average_models": ("average_models",),
     "results.calibration": ("calibrate",),
+    "results.bias_sensitivity": ("bias_sensitivity",),
     "results.checks": ("diagnostics", "predictive_checks"),
     "results.contrast": ("contrast",),
     "results.contrast_sensitivity": ("contrast_sensitivity",),
@@ -202,10 +212,12 @@ _HOMES = {
     "results.predict": ("predict",),
     "results.published": ("compare_published",),
     "results.regression": ("regression_table",),
+    "results.selection_sensitivity": ("selection_sensitivity",),
     "results.sensitivity": ("prior_sensitivity",),
     "results.simulated_time": ("simulate_immortal_time",),
     "results.small_study_effects": ("small_study_effects",),
     "results.summary": ("summarize",),
+    "results.tipping_point": ("tipping_point",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("conversions",)

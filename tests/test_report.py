@@ -296,7 +296,8 @@ def test_links_resolve(page: Page) -> None:
 
 def test_figures_have_descriptions_and_files(page: Page, page_file: Path) -> None:
     images = page.all("img")
-    assert len(images) == 4 * 3 + 1  # a question without an answer has its flow alone
+    # a question without an answer has its flow alone, one of transplant two more
+    assert len(images) == 4 * 3 + 1 + 2
     assert all(image["alt"] for image in images)
     files = [str(a["href"]) for a in page.all("a") if not str(a["href"]).startswith(("#", "http"))]
     assert all((page_file.parent / name).is_file() for name in files)
@@ -408,16 +409,27 @@ def test_transplant_has_two_readings_side_by_side(page: Page, fits: dict[str, An
 def test_other_values_of_the_bias_and_the_prior_that_taking_it_off_leaves(
     page: Page, page_file: Path, fits: dict[str, Any]
 ) -> None:
-    frame = pd.read_csv(page_file.parent / "os" / "biases.csv")
+    frame = pd.read_csv(page_file.parent / "os" / "tipping-point.csv")
     mu = fits["os"]["naive"]["mu"].to_numpy()
-    assert frame["bias"].tolist() == [0.0, -0.25, -0.45, -0.68]
-    for row in frame.itertuples():
+    grid = frame[(frame["row"] == "grid") & (frame["estimand"] == "median study")]
+    for row in grid.itertuples():
         expected = np.exp(np.quantile(mu, [0.025, 0.5, 0.975]) - row.bias)
         np.testing.assert_allclose([row.lower, row.median, row.upper], expected, rtol=1e-5)
         assert row.p_below_one == pytest.approx((mu < row.bias).mean())
     text = page.section("os")
-    crossing = np.quantile(mu, 0.5)
-    assert f"the median reaches 1 where b is {words.decimals(crossing)}." in text
+    for level in (0.95, 0.5):
+        crossing = float(np.quantile(mu, level))
+        alone = words.ratio(float(np.exp(crossing)))
+        assert f"Median study {level:g} {words.decimals(crossing)} {alone}" in text
+    assert "b ~ Normal(−0.45, 0.25), as declared" in text
+    assert "b = 0 (naive)" in text
+    assert "The naive draws are shifted; nothing is fitted again." in text
+    # the invented papers give no counts of both groups
+    assert "Cannot be fitted: no study gives the counts of both groups" in text
+    assert "one of them, of the size of FELIX (hazard ratio 1, 0.52 to 1.94)" in text
+    for name in ("bias-sensitivity", "selection-sensitivity", "immortal-time-adjusted-studies"):
+        assert (page_file.parent / "os" / f"{name}.csv").is_file()
+    assert "Immortal time and selection" not in page.section("severe")
     # Normal(0, 1.5) less Normal(-0.45, 0.25)
     assert "μ − b Normal(0.45, 1.521)" in text
     assert "a ratio of 0.080 to 31 in the median study" in text

@@ -68,6 +68,10 @@ class Prior:
         """Quantiles at `probability`, any shape."""
         return np.asarray(self._frozen.ppf(probability), dtype=np.float64)
 
+    def below(self, value: Any) -> NDArray[np.float64]:
+        """Probability below `value`, any shape."""
+        return np.asarray(self._frozen.cdf(value), dtype=np.float64)
+
     def draw(self, size: Any, rng: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws of shape `size`."""
         return np.asarray(self._frozen.rvs(size=size, random_state=rng), dtype=np.float64)

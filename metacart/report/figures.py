@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from arviz_plots import PlotCollection
 
-__all__ = ["Figure", "draw_figures", "draw_flow"]
+__all__ = ["Figure", "draw_figures", "draw_flow", "kept_figure"]
 
 _FOREST = (
     "Forest plot: each study as reported and as the model sees it, and at what risk of bias it is."
@@ -79,19 +79,20 @@ def draw_figures(fit: xr.DataTree, studies: Studies, folder: Path) -> dict[str, 
     dict of str to Figure
         ``forest``, ``ppc`` and ``prior-posterior``.
     """
-    forest = _kept(plot_forest(fit, studies=studies), "forest", _FOREST, folder)
+    forest = kept_figure(plot_forest(fit, studies=studies), "forest", _FOREST, folder)
     others = {
-        name: _kept(plot(fit), name, caption, folder) for name, (plot, caption) in _PLOTS.items()
+        name: kept_figure(plot(fit), name, caption, folder)
+        for name, (plot, caption) in _PLOTS.items()
     }
     return {"forest": forest, **others}
 
 
 def draw_flow(spec: ModelSpec, studies: Studies, folder: Path) -> dict[str, Figure]:
     """Draw how the studies come to the numbers of a question: the figure ``flow``."""
-    return {"flow": _kept(plot_flow(studies, spec), "flow", _FLOW, folder)}
+    return {"flow": kept_figure(plot_flow(studies, spec), "flow", _FLOW, folder)}
 
 
-def _kept(collection: PlotCollection, name: str, caption: str, folder: Path) -> Figure:
+def kept_figure(collection: PlotCollection, name: str, caption: str, folder: Path) -> Figure:
     """Write a figure beside the page and return what stands inside it."""
     try:
         width = collection.viz["figure"].item().get_size_inches()[0]

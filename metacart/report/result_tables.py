@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMED",
-    "bias_table",
-    "bias_words",
     "contrast_table",
     "estimand_table",
     "level_table",
@@ -208,41 +205,6 @@ def level_table(fit: xr.DataTree) -> Table | None:
 
 def _typed(level: str) -> Any:
     return {"true": True, "false": False}.get(level, level)
-
-
-def bias_table(frame: pd.DataFrame, scale: Scale) -> Table:
-    """Return the pooled ratio at each value of the bias."""
-    return table_of(
-        "If the bias of immortal time were known: median study (95 % interval)",
-        [
-            Column("b, log hazard ratio"),
-            Column("Factor on printed ratios", "number"),
-            Column("Pooled ratio", "number"),
-            Column("P(ratio < 1)", "number"),
-        ],
-        [
-            (
-                decimals(row["bias"]),
-                "1 (no bias)" if row["bias"] == 0.0 else ratio(math.exp(row["bias"])),
-                estimate(row, scale),
-                probability(row["p_below_one"]),
-            )
-            for row in frame.to_dict("records")
-        ],
-    )
-
-
-def bias_words(frame: pd.DataFrame) -> str:
-    """Say at which bias the interval and the median reach 1."""
-    naive = frame[frame["bias"] == 0.0].iloc[0]
-    edge = naive["upper"] if naive["upper"] < 1.0 else naive["lower"]
-    reaches = (
-        "Without any bias the interval includes 1 already"
-        if naive["lower"] <= 1.0 <= naive["upper"]
-        else f"The interval reaches 1 where b is {decimals(math.log(edge))} or beyond"
-    )
-    median = decimals(math.log(naive["median"]))
-    return f"{reaches}; the median reaches 1 where b is {median}."
 
 
 def contrast_table(frame: pd.DataFrame) -> Table:

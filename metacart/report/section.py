@@ -30,16 +30,17 @@ from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures, draw_flow
 from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
+from metacart.report.parts import Part
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
 from metacart.report.tables import Table
+from metacart.report.time_part import time_part
 from metacart.report.words import capital, count_of, event_of, join, outcome_of
 from metacart.results.checks import diagnostics, predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.contrast_sensitivity import contrast_sensitivity
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
-from metacart.results.immortal_time import adjusted_studies, bias_is_prior, fixed_biases
 from metacart.results.leave_one_out import leave_one_out
 from metacart.results.published import compare_published
 from metacart.results.sensitivity import prior_sensitivity
@@ -94,9 +95,9 @@ class Section:
         The model in words and formulas.
     tables : dict of str to Table
         ``bias``, ``priors``, ``estimands``, ``thresholds``, ``spread``, ``predictive``,
-        ``diagnostics``, with moderators ``levels`` and, where a bias was taken off, ``biases``.
-    biases : str
-        The words below the last.
+        ``diagnostics``, and ``levels`` with moderators.
+    parts : tuple of Part
+        What only questions of its kind have.
     contrasts : tuple of (Table, str)
         Each with the kind of comparison that it is.
     analyses : tuple of Table
@@ -132,7 +133,7 @@ class Section:
     model: tuple[str, ...] = ()
     maths: tuple[Markup, ...] = ()
     tables: Mapping[str, Table]
-    biases: str = ""
+    parts: tuple[Part, ...] = ()
     contrasts: tuple[tuple[Table, str], ...] = ()
     analyses: tuple[Table, ...] = ()
     predictive: str = ""
@@ -241,10 +242,9 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     left = leave_one_out(fit, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
-    biases = None
-    if bias_is_prior(fit):
-        biases = fixed_biases(fit)
-        frames |= {"immortal-time-adjusted-studies": adjusted_studies(fit), "biases": biases}
+    parts = tuple(part for part in (time_part(fit, studies, folder),) if part is not None)
+    for part in parts:
+        frames |= part.frames
     used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)
     frames |= {"risk-of-bias": risk_of_bias(used, tool=tool), "flow": flow(studies, question.spec)}
     files = _write(frames, folder)
@@ -273,8 +273,6 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         tables["left_out"] = leave_table(left, studies, scale)
     if not published.empty:
         tables["published"] = published_table(published, scale)
-    if biases is not None:
-        tables["biases"] = results.bias_table(biases, scale)
     return Section(
         **_common(question, studies),
         state="answered" if converged else "failed",
@@ -289,7 +287,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         model=tuple(sentences(fit)),
         maths=tuple(formulas(fit)),
         tables=tables,
-        biases="" if biases is None else results.bias_words(biases),
+        parts=parts,
         contrasts=tuple(
             (results.contrast_table(frame), str(frame.attrs["note"]))
             for frame in contrasts.values()

@@ -1,29 +1,92 @@
-"""What the prior of the bias of immortal time decides, study by study and value by value."""
+"""What every table about the bias of immortal time needs to know of a fit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from metacart.inference.records import design_of, evidence_of
+from metacart.errors import Fault, InputError
+from metacart.inference.records import design_of, evidence_of, spec_of
+from metacart.inference.refits import Refit, Run, Variant, refit_all
 from metacart.modelling.design import scale_of
-from metacart.results.numbers import describe, limit_errors, probability
+from metacart.modelling.likelihoods import Likelihoods
+from metacart.records.spec import ModelSpec
+from metacart.results.numbers import describe, limit_errors
+from metacart.results.summary import estimand_draws
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["BIASES", "adjusted_studies", "bias_is_prior", "fixed_biases"]
+__all__ = [
+    "Ratios",
+    "adjusted_studies",
+    "bias_is_prior",
+    "check_biased",
+    "fitted_again",
+    "has_bias",
+    "ratio_numbers",
+    "ratios_of",
+]
 
-# log hazard ratios: none, and the range and the middle of comparisons simulated without an effect
-BIASES: tuple[float, ...] = (0.0, -0.25, -0.45, -0.68)
+Array = NDArray[np.float64]
+Ratios = Mapping[str, Array]
+
+
+def has_bias(fit: xr.DataTree) -> bool:
+    """Return whether a fit is of comparisons of which some carry the bias."""
+    return "naive" in fit.children
 
 
 def bias_is_prior(fit: xr.DataTree) -> bool:
     """Return whether the bias was taken off after a fit that says nothing about it."""
-    design = design_of(fit)
-    return "naive" in fit.children and bool((design["biased"] > 0).all())
+    return has_bias(fit) and bool((design_of(fit)["biased"] > 0).all())
+
+
+def check_biased(fit: xr.DataTree) -> None:
+    """Refuse a fit in which there is no bias of immortal time to vary."""
+    spec = spec_of(fit)
+    if has_bias(fit):
+        return
+    found = f"{spec.name}, a fit of the likelihood '{spec.likelihood}'"
+    if "biased" in design_of(fit):
+        found = f"{spec.name}, in which every comparison handles immortal time"
+    allowed = "a transplant question with comparisons that do not handle immortal time"
+    raise InputError(Fault("fit", found, allowed, "such as fit('hsct_benefit_os')"))
+
+
+def ratios_of(fit: xr.DataTree, *, group: str) -> Ratios:
+    """Return draws of the named ratios of a reading: ``naive`` or ``posterior``.
+
+    Where no comparison carries the bias both readings are one.
+    """
+    return estimand_draws(fit, group=group if group in fit.children else "posterior")
+
+
+def fitted_again(
+    fit: xr.DataTree, spec: ModelSpec, evidence: pd.DataFrame, likelihoods: Likelihoods | None
+) -> Refit[Mapping[str, Ratios]]:
+    """Return the ratios of each reading of a changed question, or why there are none."""
+    (found,) = refit_all(
+        [Variant(spec.name, spec, evidence)],
+        read=_readings,
+        run=Run.of(fit, likelihoods),
+        progress=False,
+    )
+    return found
+
+
+def _readings(fit: xr.DataTree, _given: None) -> Mapping[str, Ratios]:
+    return {group: ratios_of(fit, group=group) for group in ("naive", "posterior")}
+
+
+def ratio_numbers(draws: Array) -> dict[str, float]:
+    """Return median, interval and their Monte Carlo errors of a ratio, and P(ratio < 1)."""
+    below = {"p_below_one": float(np.mean(draws < 1.0))}
+    return describe(draws) | limit_errors(draws) | below
 
 
 def adjusted_studies(fit: xr.DataTree) -> pd.DataFrame:
@@ -46,42 +109,10 @@ def adjusted_studies(fit: xr.DataTree) -> pd.DataFrame:
     scale = scale_of(design_of(fit))
     theta = fit["posterior"]["theta"].transpose("finding", "chain", "draw")
     draws = [scale.inverse(each) for each in theta.to_numpy()]
-    return pd.DataFrame(
-        [
-            {"finding": finding, "study": study, **describe(each), **limit_errors(each)}
-            for finding, study, each in zip(
-                theta["finding"].to_numpy(), evidence_of(fit)["study"].astype(str), draws,
-                strict=True,
-            )
-        ]
-    )  # fmt: skip
-
-
-def fixed_biases(fit: xr.DataTree) -> pd.DataFrame:
-    """Return the pooled ratio if the bias were known to have one value or another.
-
-    Parameters
-    ----------
-    fit : DataTree
-        From ``fit``, of a transplant question whose studies all carry the bias.
-
-    Returns
-    -------
-    DataFrame
-        One row a value of b, on the log scale: ``bias``; ``median``, ``lower``, ``upper`` (95 %
-        equal-tailed interval) of the ratio of the median study, ``mcse``, ``mcse_lower``,
-        ``mcse_upper``; and ``p_below_one``.
-
-    Notes
-    -----
-    The naive draws of mu less b: nothing is fitted again.
-    """
-    import pandas as pd
-
-    mu = fit["naive"]["mu"].transpose("chain", "draw").to_numpy()
-    rows = []
-    for bias in BIASES:
-        ratio = np.exp(mu - bias)
-        share = probability(ratio < 1.0)["median"]
-        rows.append({"bias": bias, **describe(ratio), **limit_errors(ratio), "p_below_one": share})
+    rows: list[dict[str, Any]] = [
+        {"finding": finding, "study": study, **describe(each), **limit_errors(each)}
+        for finding, study, each in zip(
+            theta["finding"].to_numpy(), evidence_of(fit)["study"].astype(str), draws, strict=True
+        )
+    ]
     return pd.DataFrame(rows)
