@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from metacart.results.bias_sensitivity import bias_sensitivity
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
+    from metacart.results.conflict import conflict
     from metacart.results.contrast import contrast
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.cumulative import cumulative
     from metacart.results.forest_table import forest_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
+    from metacart.results.influence import influence
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.named_priors import named_priors
     from metacart.results.power_scaling import power_scaling
@@ -102,6 +104,7 @@ __all__ = [
     "check_studies",
     "cohorts",
     "compare_published",
+    "conflict",
     "contrast",
     "contrast_sensitivity",
     "conversions",
@@ -115,6 +118,7 @@ __all__ = [
     "forest_table",
     "heterogeneity",
     "import_studies",
+    "influence",
     "leave_one_out",
     "list_models",
     "load_fit",
@@ -200,11 +204,13 @@ _HOMES = {
     "results.calibration": ("calibrate",),
     "results.bias_sensitivity": ("bias_sensitivity",),
     "results.checks": ("diagnostics", "predictive_checks"),
+    "results.conflict": ("conflict",),
     "results.contrast": ("contrast",),
     "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
     "results.forest_table": ("forest_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
+    "results.influence": ("influence",),
     "results.leave_one_out": ("leave_one_out",),
     "results.named_priors": ("named_priors",),
     "results.power_scaling": ("power_scaling",),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.exact import PARETO_K
 
-__all__ = ["describe_weighted", "limits_trusted", "smoothed_weights", "trusted"]
+__all__ = ["describe_weighted", "limits_trusted", "mean_weighted", "smoothed_weights", "trusted"]
 
 Array = NDArray[np.float64]
 
@@ -115,10 +115,21 @@ def _quantile(values: Array, heights: Array, probability: float) -> float:
     return float(values[at])
 
 
+def mean_weighted(values: Array, weights: Array) -> tuple[float, float]:
+    """Return the mean of weighted draws (chain, draw), and its Monte Carlo standard error."""
+    mean = float(np.sum(weights * values))
+    return mean, _error_about(values, weights, mean)
+
+
 def _error_of_share(below: NDArray[np.bool_], weights: Array, probability: float) -> float:
+    return _error_about(below.astype(np.float64), weights, probability)
+
+
+def _error_about(values: Array, weights: Array, centre: float) -> float:
+    """Return the standard error of a weighted mean, a ratio estimate, near `centre`."""
     import arviz as az
 
-    residual = weights.size * weights * (below - probability)
+    residual = weights.size * weights * (values - centre)
     if np.ptp(residual) == 0.0:
         return 0.0
     error: Any = az.mcse(residual, method="mean")
