@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from metacart.plots.cumulative import plot_cumulative
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
+    from metacart.plots.funnel import plot_funnel
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
     from metacart.plots.prior_preview import plot_prior_preview
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.cumulative import cumulative
     from metacart.results.forest_table import forest_table
+    from metacart.results.funnel_table import funnel_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.influence import influence
     from metacart.results.leave_one_out import leave_one_out
@@ -116,6 +118,7 @@ __all__ = [
     "fit",
     "flow",
     "forest_table",
+    "funnel_table",
     "heterogeneity",
     "import_studies",
     "influence",
@@ -132,6 +135,7 @@ __all__ = [
     "plot_cumulative",
     "plot_flow",
     "plot_forest",
+    "plot_funnel",
     "plot_immortal_time",
     "plot_ppc",
     "plot_prior_posterior",
@@ -188,6 +192,7 @@ _HOMES = {
     "plots.cumulative": ("plot_cumulative",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
+    "plots.funnel": ("plot_funnel",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
     "plots.prior_preview": ("plot_prior_preview",),
@@ -209,6 +214,7 @@ _HOMES = {
     "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
     "results.forest_table": ("forest_table",),
+    "results.funnel_table": ("funnel_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.influence": ("influence",),
     "results.leave_one_out": ("leave_one_out",),

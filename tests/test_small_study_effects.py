@@ -416,7 +416,7 @@ def test_other_models_are_refused_each_with_what_to_do():
     )
     spec = mc.ModelSpec(likelihood="normal", scale="log", moderators=("dose",))
     words = refused(mc.fit(spec, table, method="exact", draws=500, seed=1))
-    assert "a fit with moderators (dose), which these models do not have" in words
+    assert "a fit with moderators (dose), to which asymmetry may be due" in words
     assert "20 ratios of 10 studies; allowed: one ratio a study" in words
     plain = mc.ModelSpec(
         likelihood="normal",

@@ -204,10 +204,12 @@ ABOUT_ONE_MEAN: dict[str, Callable[[Any], Any]] = {
     "contrast": lambda fit: mc.contrast(fit, "scfv", "human", "murine"),
     "cumulative": mc.cumulative,
     "forest_table": mc.forest_table,
+    "funnel_table": mc.funnel_table,
     "heterogeneity": mc.heterogeneity,
     "leave_one_out": mc.leave_one_out,
     "plot_cumulative": mc.plot_cumulative,
     "plot_forest": mc.plot_forest,
+    "plot_funnel": mc.plot_funnel,
     "plot_ppc": mc.plot_ppc,
     "plot_prior_posterior": mc.plot_prior_posterior,
     "plot_regression": lambda fit: mc.plot_regression(fit, "age"),
@@ -215,6 +217,7 @@ ABOUT_ONE_MEAN: dict[str, Callable[[Any], Any]] = {
     "predict": lambda fit: mc.predict(fit, at={"age": 12}),
     "prior_sensitivity": mc.prior_sensitivity,
     "regression_table": lambda fit: mc.regression_table(fit, "age"),
+    "small_study_effects": mc.small_study_effects,
     "study_estimates": mc.study_estimates,
 }
 

@@ -16,7 +16,7 @@ from metacart.plots.page import Page
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Picture", "draw_curves", "draw_findings"]
+__all__ = ["Picture", "draw_curves", "draw_findings", "name_beside"]
 
 Array = NDArray[np.float64]
 
@@ -139,7 +139,7 @@ def draw_findings(page: Page, picture: Picture) -> None:
         names = dict(zip(rows, findings["label"].astype(str), strict=True))
         reach = {row: np.sqrt(areas[row] / np.pi) / 72 for row in rows}
         turn = picture.x.low + 0.75 * (picture.x.high - picture.x.low)
-        page.draw(_name, "name", names, on="regression", x=x, reach=reach, turn=turn)
+        page.draw(name_beside, "name", names, on="regression", x=x, reach=reach, turn=turn)
 
 
 def _upright(da: Any, target: Any, *, y: Any, color: Any) -> Any:
@@ -170,8 +170,8 @@ def _bubble(da: Any, target: Any, *, y: Any, size: Any, color: Any, hollow: Any)
     )  # fmt: skip
 
 
-def _name(da: Any, target: Any, *, y: Any, x: Any, reach: Any, turn: float, **_: Any) -> Any:
-    """Write a name beside a bubble, to its left where `turn` is passed."""
+def name_beside(da: Any, target: Any, *, y: Any, x: Any, reach: Any, turn: float, **_: Any) -> Any:
+    """Write a name beside a bubble of a radius in inches, to its left where `turn` is passed."""
     if not hasattr(target, "annotate"):
         return None
     from matplotlib.patheffects import withStroke

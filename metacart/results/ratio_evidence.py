@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metacart.errors import Fault, InputError
 from metacart.inference.records import attribute, design_of, evidence_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
-from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
 from metacart.modelling.moderators import main_effects
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def favoured_side(ratios: Ratios, direction: str) -> str:
 def _not_ratios(fit: xr.DataTree, what: str) -> Iterator[Fault]:
     spec, scale = spec_of(fit), scale_of(design_of(fit)).name
     likelihood = LIKELIHOODS.get(spec.likelihood)
-    if likelihood is None:
+    if not isinstance(likelihood, Likelihood):
         found = f"{what} under the likelihood '{spec.likelihood}' of your own"
         yield Fault("fit", found, _ALLOWED)
     elif not likelihood.contrast:
@@ -94,7 +94,7 @@ def _not_simple(fit: xr.DataTree, *, force: bool) -> Iterator[Fault]:
     design = design_of(fit)
     if mains := main_effects(moderators_of(design)):
         names = ", ".join(each.name for each in mains)
-        found = f"a fit with moderators ({names}), which these models do not have"
+        found = f"a fit with moderators ({names}), to which asymmetry may be due"
         yield Fault("fit", found, "a fit without moderators", "fit the same evidence without them")
     studies, findings = design.sizes["study"], design.sizes["finding"]
     if findings > studies:

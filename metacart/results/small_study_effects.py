@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected, named_options, nearest, refuse_unknown
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import spec_of
 from metacart.inference.small_study import FittedBias, bias_models, fit_bias_model
 from metacart.records.priors import Prior, parse_prior
@@ -36,6 +37,7 @@ _WEIGHTS = "falls of the weights ~ Dirichlet(1, ..., 1)"
 
 
 @named_options
+@of_one_mean
 def small_study_effects(
     fit: xr.DataTree,
     *,
