@@ -112,6 +112,13 @@ def test_several_baselines_stand_side_by_side_with_each_reading(transplant):
     assert "population average" not in " ".join(table["estimand"])
 
 
+def test_the_baseline_of_the_spec_is_the_default():
+    fit = fitted(TRANSPLANT, likelihood="hsct", exposure="hsct", baseline=0.3)
+    pd.testing.assert_frame_equal(mc.absolute(fit), mc.absolute(fit, baseline=0.3))
+    stated = mc.absolute(fit, baseline=0.6)
+    assert set(stated["baseline"]) == {0.6}
+
+
 def test_the_evidence_says_which_ratio_it_is():
     fit = fitted(RATIOS.assign(measure="or"), likelihood="normal", scale="log")
     said = mc.absolute(fit, baseline=0.3)

@@ -535,6 +535,21 @@ def test_nothing_is_certain_about_an_scfv_that_is_not_reported(study_data: Make)
             "thresholds[0]: 0; allowed: a ratio",
         ),
         (
+            {"likelihood": "hsct", "baseline": 50},
+            "baseline: 50; allowed: a share between 0 and 1; try: write 0.5",
+        ),
+        (
+            {"likelihood": "normal", "scale": "log", "baseline": 0.0},
+            "baseline: 0; allowed: a share between 0 and 1; try: write 0.5 for 50%",
+        ),
+        (
+            {"baseline": 0.5},
+            (
+                "baseline: 0.5, but binomial has rates of its own; allowed: a model of ratios; "
+                "try: leave it out"
+            ),
+        ),
+        (
             {"likelihood": "Binomial"},
             (
                 "likelihood: 'Binomial'; "

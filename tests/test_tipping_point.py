@@ -436,3 +436,93 @@ def test_a_figure_is_refused_before_anything_is_computed(common: xr.DataTree) ->
         mc.plot_tipping_point(common, file="tipping.jpg")
     with pytest.raises(InputError, match="backend: 'plotly' is not known"):
         mc.plot_tipping_point(common, backend="plotly")
+
+
+# --- in other words -----------------------------------------------------------------------------
+
+
+def test_the_note_on_the_prior_of_survival_says_what_was_measured() -> None:
+    """P(S < 0.05) is P(-log(-log S) < -log(log 20)) under Normal(0, 1.5)."""
+    below = stats.norm.cdf(-math.log(math.log(20)) / 1.5)
+    above = stats.norm.sf(-math.log(-math.log(0.95)) / 1.5)
+    preview = mc.preview_priors("os_12m").set_index("estimand")["median"]
+    assert preview["P(median study < 0.05)"] == pytest.approx(below, abs=0.0025)
+    assert preview["P(median study > 0.95)"] == pytest.approx(above, abs=0.0025)
+    (note,) = (each for each in mc.load_model("os_12m").notes if "prior" in each)
+    assert f"puts {100 * below:.0f} of 100 median studies below 5 % survival" in note
+    assert f"and {100 * above:.0f} above 95 %" in note
+    assert math.exp(-math.exp(-0.37)) == pytest.approx(0.5, abs=0.002)
+
+
+@pytest.fixture(scope="module")
+def counted() -> xr.DataTree:
+    counts = {"events": 4, "total": 10, "control_events": 7, "control_total": 12}
+    new = {"study": "E 2024", "kind": "contrast", "time_handling": "time-fixed", **counts}
+    table = pd.concat([TABLE, pd.DataFrame([new])], ignore_index=True)
+    spec = COMMON.model_copy(update={"exposure": "hsct", "baseline": 0.5})
+    return fitted(spec.model_copy(update={"outcome": "overall_survival"}), table)
+
+
+def test_counts_are_said_to_carry_less_where_b_is_explained(
+    common: xr.DataTree, counted: xr.DataTree
+) -> None:
+    from metacart.report.model_words import sentences
+
+    words = "Counts at the last follow-up carry less of it than ratios"
+    assert words in " ".join(sentences(counted))
+    assert words not in " ".join(sentences(common))
+
+
+def test_a_ratio_answers_in_patients_at_its_baseline_alone(
+    common: xr.DataTree, counted: xr.DataTree
+) -> None:
+    from metacart.report.absolute_part import absolute_part
+
+    without: Any = absolute_part(common)
+    assert without.blocks[0].table is None
+    assert "a ratio says nothing of 100 patients without the risk" in without.blocks[0].words
+    part: Any = absolute_part(counted)
+    table = part.blocks[0].table
+    assert table.caption == (
+        "If 50 of 100 not transplanted are free of the event (death), and the ratio were the "
+        "effect: median (95 % interval)"
+    )
+    rows = {row.cells[0]: row.cells for row in table.rows}
+    ratio = np.exp(counted["posterior"]["mu"].to_numpy())
+    low, middle, high = np.quantile(100 * 0.5**ratio, [0.025, 0.5, 0.975])
+    found = rows["Median study (immortal-time-adjusted)"]
+    assert found[1] == f"{middle:.0f} of 100 ({low:.0f} to {high:.0f})"
+    assert found[3].startswith("NNTB ")
+    assert "absolute" in part.frames
+    rates = fitted(
+        mc.ModelSpec(likelihood="binomial"),
+        pd.DataFrame({"study": list("ab"), "events": [3, 5], "total": [9, 9]}),
+    )
+    assert absolute_part(rates) is None
+
+
+def test_a_numeric_moderator_has_its_figure_on_the_page(tmp_path: Any) -> None:
+    from metacart.report.regression_part import regression_part
+
+    spec = COMMON.model_copy(update={"moderators": ("year",)})
+    part: Any = regression_part(fitted(spec, TABLE.assign(year=[2018, 2019, 2021, 2022])), tmp_path)
+    name, figure = part.blocks[0].figure
+    assert name == "regression-year"
+    assert (tmp_path / "regression-year.png").read_bytes()[:4] == b"\x89PNG"
+    assert figure.source.startswith("data:image/svg+xml;base64,")
+    assert "regression-year" in part.frames
+    assert regression_part(fitted(COMMON, TABLE), tmp_path) is None
+
+
+def test_the_shell_has_the_short_form(counted: xr.DataTree) -> None:
+    from metacart.report.time_part import time_tables
+
+    made = list(time_tables(counted, mc.load_studies()))
+    assert [table.caption.partition(":")[0] for table in made] == [
+        "Under other priors of the bias b",
+        "How large a bias tips the answer",
+        "What selection may do",
+    ]
+    headings = [column.heading for column in made[-1].columns]
+    assert "Why" not in headings
+    assert made[1].rows[0].cells[:2] == ("Median study", "0.95")

@@ -119,9 +119,11 @@ def _numeric(fit: xr.DataTree) -> Iterator[str]:
 def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
     """Yield the estimands, thresholds, levels, comparisons and spread of a fit, as on the page."""
     from metacart.inference.records import spec_of
+    from metacart.report.absolute_part import absolute_part
     from metacart.report.check_tables import heterogeneity_table
     from metacart.report.contrast_tables import analyses_table
     from metacart.report.result_tables import estimand_table, level_table, threshold_table
+    from metacart.report.time_part import time_tables
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.heterogeneity import heterogeneity
     from metacart.results.summary import summary_with_errors
@@ -134,7 +136,10 @@ def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
         yield analyses_table(
             contrast_sensitivity(fit, *each, studies=studies, progress=False), short=True
         )
+    part = absolute_part(fit)
+    yield part.blocks[0].table if part else None
     yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)
+    yield from time_tables(fit, studies)
 
 
 def forest_rows(fit: xr.DataTree) -> Table:

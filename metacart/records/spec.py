@@ -58,6 +58,7 @@ _RATES = frozenset(
     ("binomial", "beta_binomial", "survival", "grades", "logit", "cloglog", "loglog")
 )
 _RATIOS = frozenset(("hsct", "log"))
+_OF_ARMS = frozenset(("binomial", "beta_binomial", "survival"))
 # the study effects of a likelihood by default, where they are not normal
 _EFFECTS: dict[str, RandomEffects] = {"beta_binomial": "none"}
 # the shipped likelihoods for which nothing is to be chosen among kinds of comparison
@@ -159,6 +160,10 @@ class ModelSpec(RootRecord):
         Which way a patient wants the estimand; the outcome says so by default.
     thresholds : sequence of float
         Values of the natural scale for P(beyond threshold).
+    baseline : float, optional
+        For a model of ratios, what the compared group has, as a share above 0 and below 1: free of
+        the event where the ratio is a hazard ratio, else with it. Without one the page gives no
+        numbers of 100 patients.
     contrasts : sequence of (moderator, level, reference)
         Contrasts for the report.
     published : sequence of Published
@@ -210,6 +215,7 @@ class ModelSpec(RootRecord):
     power_prior: dict[str, PowerPrior] = {}
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
+    baseline: float | None = None
     contrasts: Annotated[tuple[Contrast, ...], Field(strict=False)] = ()
     published: Annotated[tuple[Published, ...], Field(strict=False)] = ()
     notes: Words = ()
@@ -281,6 +287,7 @@ class ModelSpec(RootRecord):
             twice = dict.fromkeys(value for value in values if values.count(value) > 1)
             faults += [Fault(name, f"{shown(each)} stands twice", "each once") for each in twice]
         faults += interaction_faults(self.moderators)
+        faults += self._baseline_faults()
         for number, threshold in enumerate(self.thresholds):
             faults += self._impossible(threshold, f"thresholds[{number}]")
         return faults
@@ -297,6 +304,19 @@ class ModelSpec(RootRecord):
                 'no such key, or likelihood = "joint" or "chain"',
                 f'outcome = "{self.outcomes[0]}"',
             )
+
+    def _baseline_faults(self) -> list[Fault]:
+        """Return a fault where there is no ratio that a baseline could turn into patients."""
+        share = self.baseline
+        if share is None:
+            return []
+        if self.likelihood in _OF_ARMS:
+            found = f"{share:g}, but {self.likelihood} has rates of its own"
+            return [Fault("baseline", found, "a model of ratios", "leave it out")]
+        if not 0 < share < 1:
+            attempt = f"write {share / 100:g}" if 1 < share < 100 else "write 0.5 for 50%"
+            return [Fault("baseline", f"{share:g}", "a share between 0 and 1", attempt)]
+        return []
 
     def _impossible(self, threshold: float, place: str) -> list[Fault]:
         """Return a fault where a likelihood or scale that is known has no such value."""

@@ -113,17 +113,24 @@ def _group(spec: ModelSpec) -> str:
 
 
 def _bias_words(fit: xr.DataTree) -> str:
+    counts = ""
+    if design_of(fit)["contrast"].any():
+        counts = (
+            " Counts at the last follow-up carry less of it than ratios, since events even out "
+            "with time: one common b takes too much off papers that enter by counts."
+        )
     if bias_is_prior(fit):
         return (
             "No study here handles the waiting time before transplant, so the data say nothing "
             "about the bias b of immortal time. The naive model ignores it; for the "
             "immortal-time-adjusted answer b is drawn from its prior and taken off, draw by draw. "
             + _leaning(fit)
+            + counts
         )
     return (
         "Studies that ignore the waiting time before transplant carry a common bias b; the others "
         "do not. The naive model ignores it; the immortal-time-adjusted one estimates it together "
-        "with the rest."
+        f"with the rest.{counts}"
     )
 
 

@@ -21,6 +21,7 @@ from metacart.modelling.moderators import level_text
 from metacart.report import account_tables as accounts
 from metacart.report import check_tables as checks_of
 from metacart.report import result_tables as results
+from metacart.report.absolute_part import absolute_part
 from metacart.report.answer import answer, question_of
 from metacart.report.answer_parts import Answer
 from metacart.report.basis import Basis, basis_of, compared_table
@@ -33,6 +34,7 @@ from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.parts import Part
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
+from metacart.report.regression_part import regression_part
 from metacart.report.tables import Table
 from metacart.report.time_part import time_part
 from metacart.report.words import capital, count_of, event_of, join, outcome_of
@@ -242,7 +244,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     left = leave_one_out(fit, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
-    parts = tuple(part for part in (time_part(fit, studies, folder),) if part is not None)
+    asked = absolute_part(fit), regression_part(fit, folder), time_part(fit, studies, folder)
+    parts = tuple(part for part in asked if part is not None)
     for part in parts:
         frames |= part.frames
     used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from metacart.evidence.collection import Studies
+    from metacart.report.tables import Table
 
-__all__ = ["time_part"]
+__all__ = ["time_part", "time_tables"]
 
 
 _PAPERS = ("an2022", "chen2021", "li2020", "rocca")
@@ -84,3 +86,13 @@ def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
         words = simulated_words(simulated, fit)
         blocks.append(Block(figure=("simulated", figure), words=words))
     return Part(title="Immortal time and selection", blocks=tuple(blocks), frames=frames)
+
+
+def time_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table]:
+    """Yield the same in short, for the shell: no figures, and of the bias only where it tips."""
+    if spec_of(fit).likelihood != "hsct" or not fit.attrs["converged"]:
+        return
+    if has_bias(fit):
+        yield bias_rows(bias_sensitivity(fit))
+        yield tipping_rows(tipping_point(fit, biases=[0.0]))
+    yield selection_rows(selection_sensitivity(fit, studies=studies), short=True)

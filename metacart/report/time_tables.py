@@ -159,8 +159,8 @@ def tipping_words(fit: xr.DataTree) -> str:
     )
 
 
-def selection_rows(frame: pd.DataFrame) -> Table:
-    """Return the ratio of each pool, naive and adjusted."""
+def selection_rows(frame: pd.DataFrame, *, short: bool = False) -> Table:
+    """Return the ratio of each pool, naive and adjusted; in short only failures say why."""
     body = []
     views = [
         (f"{name} ({view})", f"{capital(name)}, {short}")
@@ -175,7 +175,7 @@ def selection_rows(frame: pd.DataFrame) -> Table:
         why = str(rows["computed" if failed else "reason"].iloc[0])
         cells = [_cell(of[name]) for name, _ in names]
         count = int(rows["studies"].iloc[0])
-        row = (capital(str(pool)), str(count), *cells, capital(why))
+        row = (capital(str(pool)), str(count), *cells, capital(why) if failed or not short else "")
         body.append(Row(row, "strong" if pool == "as pooled" else ""))
     return table_of(
         "What selection may do: hazard ratio, median (95 % interval)",

@@ -53,9 +53,9 @@ def absolute(
     fit : DataTree
         From ``fit``.
     baseline : float or sequence of float, optional
-        For a model of ratios, and needed there: what the compared group has, as a share. For
-        hazard ratios the share still free of the event at a landmark, such as 0.5 alive at month
-        12; for odds and risk ratios the risk of the event.
+        For a model of ratios, and needed there unless its spec states one: what the compared
+        group has, as a share. For hazard ratios the share still free of the event at a landmark,
+        such as 0.5 alive at month 12; for odds and risk ratios the risk of the event.
     contrast : (moderator, level, reference), optional
         For a model of rates, and needed there unless its spec names contrasts.
     measure : {"or", "rr", "hr"}, optional
@@ -165,7 +165,7 @@ def _of_ratios(
     at: Mapping[str, Any],
 ) -> Iterable[dict[str, Any]]:
     faults: list[Fault] = []
-    shares = _shares(baseline, faults)
+    shares = _shares(spec_of(fit).baseline if baseline is None else baseline, faults)
     kind = _MEASURES[measure] if measure else _measure_of(fit, faults)
     if contrast is not None:
         found = f"{contrast!r}, but the model has ratios"

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 # what models may differ in; what is only said about them; what has chosen their rows
 _FREE = ("random_effects", "nu", "priors")
 _WORDS = ("schema_", "id", "title", "question", "notes", "published", "thresholds", "contrasts")
-_PAGE = ("order", "better")
+_PAGE = ("order", "better", "baseline")
 _ROWS = ("outcome", "exposure", "population", "timepoint", "include", "admit", "representative")
 _KINDS = ("kinds", "reported_by")
 _EVIDENCE, _FIT = "evidence", "fit of the prior, not evidence"
