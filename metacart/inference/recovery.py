@@ -61,7 +61,7 @@ class Setting:
         The question.
     design : Dataset
         Its evidence: what is observed is replaced, all else stays.
-    likelihoods : mapping of str to Likelihood or None
+    likelihoods : mapping of str to Likelihood or System, or None
         Instead of the shipped ones.
     draws : int
         What the proposals of a refit should be worth.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected
 from metacart.evidence.origin import in_file
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["bind", "data_of", "effect_scale", "moderators_of", "scale_of"]
+__all__ = ["bind", "data_of", "effect_scale", "moderators_of", "observed_values", "scale_of"]
 
 
 def bind(
@@ -112,6 +113,9 @@ def bind(
         },
         attrs={
             "scale": effect_scale(likelihood, scale),
+            "title": likelihood.title,
+            "per": likelihood.per,
+            "quantity": likelihood.quantity,
             "columns": json.dumps(list(data)),
             "moderators": json.dumps([each.entry for each in moderators]),
             "gaps": json.dumps(coded.gaps),
@@ -142,6 +146,13 @@ def scale_of(design: xr.Dataset) -> Scale:
 def data_of(design: xr.Dataset) -> dict[str, Any]:
     """Return what was observed in each finding: arrays, the first axis of length findings."""
     return {name: design[name].to_numpy() for name in json.loads(design.attrs["columns"])}
+
+
+def observed_values(design: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (..., findings) of the observed variable on the natural scale."""
+    if per := design.attrs["per"]:
+        return np.asarray(values / design[per].to_numpy())
+    return scale_of(design).inverse(values)
 
 
 def moderators_of(design: xr.Dataset) -> tuple[Moderator, ...]:

@@ -79,6 +79,13 @@ class Likelihood:
         Default priors by scale and parameter; a scale without an entry has none.
     parameters : mapping of str to Parameter
         Parameters beside mu, beta and tau.
+    per : str
+        The column by which the observed counts are divided to stand on the natural scale: the
+        patients of an arm, the time at risk. Empty where what is observed stands on the model
+        scale.
+    quantity : str
+        What theta is on the natural scale, such as ``infections per patient-year``; empty where
+        the words of the scale say it.
     contrast : bool
         Whether theta is a contrast of two groups (True) or the level of one arm. Of groups on the
         logit or cloglog scale it is a log ratio.
@@ -135,6 +142,8 @@ class Likelihood:
     approximate: Callable[[Data], tuple[Array, Array]]
     crude: Callable[[Data, Scale], tuple[Array, Array, Array]]
     observed: str
+    per: str = ""
+    quantity: str = ""
     contrast: bool = False
     random_effects: tuple[RandomEffects, ...] = ("normal", "student_t", "none")
     spreads: bool = False

@@ -49,6 +49,7 @@ _ENTRIES = (
         approximate=counts.approximate_binomial,
         crude=counts.crude_counts,
         observed="events",
+        per="total",
     ),
     Likelihood(
         name="beta_binomial",
@@ -65,6 +66,7 @@ _ENTRIES = (
         approximate=counts.approximate_binomial,
         crude=counts.crude_counts,
         observed="events",
+        per="total",
         random_effects=("none", "normal"),
         spreads=True,
         parameters={"rho": Parameter(prior="Beta(1, 5)", support="unit")},
@@ -208,7 +210,8 @@ def _find(spec: ModelSpec, likelihoods: Likelihoods | None) -> Likelihood | Syst
                 "likelihood",
                 f"'{spec.likelihood}' is not known",
                 ", ".join(known),
-                nearest(spec.likelihood, known),
+                nearest(spec.likelihood, known)
+                or f'likelihoods={{**LIKELIHOODS, "{spec.likelihood}": ...}} where it is your own',
             )
         )
     return known[spec.likelihood]

@@ -73,6 +73,9 @@ def bind_system(
         },
         attrs={
             "scale": spec.scale or system.scales[0],
+            "title": system.title,
+            "per": "total" if "total" in data else "",
+            "quantity": "",
             "columns": json.dumps(
                 [name for name, values in data.items() if not isinstance(values, tuple)]
             ),

@@ -86,8 +86,9 @@ def ratio_axis(
     points: Sequence[float],
     intervals: Sequence[tuple[float, float]],
     sides: tuple[str, str] | None = None,
+    null: float | None = 1.0,
 ) -> Axis:
-    """Return a log axis around 1 that holds every point; intervals end where they dwarf the others.
+    """Return a log axis that holds every point; intervals end where they dwarf the others.
 
     Parameters
     ----------
@@ -99,17 +100,21 @@ def ratio_axis(
         Intervals; what reaches beyond the axis ends in an arrow.
     sides : (str, str), optional
         What ratios below and above 1 favour.
+    null : float, optional
+        Where no difference is; the axis goes around it. None for what is no comparison.
 
     Returns
     -------
     Axis
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = _finite(np.log([*points, 1.0]).tolist(), 1)
+        seen = _finite(np.log([*points, *([] if null is None else [null])]).tolist(), 1)
         ends = _finite(np.log(np.asarray(intervals, dtype=np.float64).reshape(-1, 2)).tolist(), 2)
     # a margin, so that nothing ends on the very end
     low, high = (float(np.exp(end)) for end in _reach(seen, ends))
-    low, high = min(low / 1.06, 0.5), max(high * 1.06, 2.0)
+    low, high = low / 1.06, high * 1.06
+    if null is not None:
+        low, high = min(low, 0.5 * null), max(high, 2.0 * null)
     choices = _powers(low, high, _ENDS)
     low = max(choice for choice in choices if choice <= low * 1.0001)
     high = min(choice for choice in choices if choice >= high * 0.9999)
@@ -123,7 +128,7 @@ def ratio_axis(
         tuple(f"{tick:g}" if 1e-4 <= tick < 1e6 else f"{tick:.0e}" for tick in ticks),
         label,
         log=True,
-        null=1.0,
+        null=null,
         sides=sides,
     )
 

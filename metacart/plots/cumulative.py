@@ -21,6 +21,7 @@ from metacart.plots.facts import (
     favours,
     measure_of,
     name_of,
+    null_of,
     reported,
     title_of,
 )
@@ -207,7 +208,9 @@ def _axis(fit: xr.DataTree, table: pd.DataFrame, shown: tuple[str, ...], measure
     rows = [row for name in shown for row in _of(table, name).values()]
     points, ends = [row["median"] for row in rows], [(row["lower"], row["upper"]) for row in rows]
     if measure == "ratio":
-        return ratio_axis(axis_words(fit), points=points, intervals=ends, sides=favours(fit))
+        return ratio_axis(
+            axis_words(fit), points=points, intervals=ends, sides=favours(fit), null=null_of(fit)
+        )
     return linear_axis(axis_words(fit), points=points, intervals=ends)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "favours",
     "measure_of",
     "name_of",
+    "null_of",
     "priors_of",
     "reported",
     "subtracted",
@@ -96,8 +97,15 @@ def axis_words(fit: xr.DataTree) -> str:
 
 
 def ratio_name(fit: xr.DataTree) -> str:
-    """Return which ratio it is, where the evidence says so."""
+    """Return which ratio it is, where the evidence says so, or what else stands on a log scale."""
+    if quantity := str(design_of(fit).attrs["quantity"]):
+        return quantity
     return ratio_words(spec_of(fit), evidence_of(fit))
+
+
+def null_of(fit: xr.DataTree) -> float | None:
+    """Return where no difference is: 1 for a ratio, nowhere for what compares nothing."""
+    return None if design_of(fit).attrs["quantity"] else 1.0
 
 
 def favours(fit: xr.DataTree) -> tuple[str, str] | None:

@@ -178,7 +178,9 @@ def _axis(lines: Lines, facts: Facts) -> Axis:
     points = [estimate.middle for estimate in shown]
     ends = [(estimate.lower, estimate.upper) for estimate in shown]
     if facts.measure == "ratio":
-        return ratio_axis(facts.axis_label, points=points, intervals=ends, sides=facts.sides)
+        return ratio_axis(
+            facts.axis_label, points=points, intervals=ends, sides=facts.sides, null=facts.null
+        )
     return linear_axis(facts.axis_label, points=points, intervals=ends)
 
 

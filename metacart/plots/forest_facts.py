@@ -10,7 +10,6 @@ import numpy as np
 
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
-from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.plots.facts import (
     Measure,
     axis_words,
@@ -19,6 +18,7 @@ from metacart.plots.facts import (
     favours,
     measure_of,
     name_of,
+    null_of,
     priors_of,
     ratio_name,
     subtracted,
@@ -58,6 +58,8 @@ class Facts:
         Events and patients of ``""`` (all studies) and of each subgroup.
     sides : (str, str) or None
         What ratios below and above one favour.
+    null : float or None
+        Where no difference is.
     moderator : str
         The word before the level in the headings of subgroups.
     differences : tuple of Difference
@@ -78,6 +80,7 @@ class Facts:
     evidence_heading: str
     counts: Mapping[str, str]
     sides: tuple[str, str] | None = None
+    null: float | None = 1.0
     moderator: str = ""
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
@@ -111,7 +114,7 @@ def gather(
     size = _size(studies)
     heading = {
         "rate": f"{scale.natural.capitalize()}\n%",
-        "ratio": _SHORT.get(ratio_name(fit), "Ratio"),
+        "ratio": _SHORT.get(ratio_name(fit), capital(ratio_name(fit))),
         "value": "Estimate",
     }
     notes = [
@@ -130,6 +133,7 @@ def gather(
         evidence_heading="Events/\npatients" if counted(studies) else "Reported",
         counts=_counts(studies),
         sides=favours(fit),
+        null=null_of(fit),
         moderator=name_of(moderator) if moderator else "",
         differences=differences,
         notes=tuple(note for note in notes if note),
@@ -181,7 +185,8 @@ def _spread(fit: xr.DataTree) -> str:
         return "No study effects: all studies share one true value."
     row: Any = table.loc["tau"]
     median, lower, upper = (float(row[name]) for name in ("median", "lower", "upper"))
-    unit = "" if scale.name == "identity" else f" ({scale.linear})"
+    linear = "log scale" if design_of(fit).attrs["quantity"] else scale.linear
+    unit = "" if scale.name == "identity" else f" ({linear})"
     heavy = spec.random_effects == "student_t"
     name = f"scale τ{unit} of Student-t effects, ν = {spec.nu:g}" if heavy else f"SD τ{unit}"
     text = f"Between-study {name}: {_short(median)} [{_short(lower)}–{_short(upper)}]"
@@ -196,8 +201,7 @@ def _short(value: float) -> str:
 
 def _model(fit: xr.DataTree) -> str:
     spec = spec_of(fit)
-    likelihood = LIKELIHOODS.get(spec.likelihood)
-    title = likelihood.title if likelihood else spec.likelihood
+    title = design_of(fit).attrs["title"]
     effects = {
         "normal": f"normal effects of each {spec.group}",
         "student_t": f"Student-t effects of each {spec.group}",
@@ -234,17 +238,17 @@ def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> s
 
 
 def _estimands(fit: xr.DataTree, rows: Sequence[ForestRow], measure: Measure) -> str:
-    parts = []
+    parts, what = [], str(design_of(fit).attrs["quantity"]) or measure
     if any(row.label.startswith("population average") for row in rows):
-        parts.append(f"Population average: mean {measure} of all studies like these.")
+        parts.append(f"Population average: mean {what} of all studies like these.")
     middle = (
         "that half of all arms exceed"
         if "rho" in fit["posterior"]
         else "where the study effect is zero"
     )
-    parts.append(f"Median study: {measure} {middle}.")
+    parts.append(f"Median study: {what} {middle}.")
     if any(row.kind == "prediction" for row in rows):
-        parts.append(f"Next study: true {measure} of one more (prediction interval).")
+        parts.append(f"Next study: true {what} of one more (prediction interval).")
     if moderators_of(design_of(fit)):
         parts.append("Moderators not stated: averaged over the rows of the evidence.")
     return " ".join(parts)

@@ -11,13 +11,14 @@ from metacart.errors import Fault, InputError, named_options
 from metacart.evidence.columns import counts_of_arms
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
-from metacart.modelling.design import scale_of
+from metacart.modelling.design import observed_values, scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import (
     Measure,
     axis_words,
     failure_of,
     measure_of,
+    null_of,
     reported,
     title_of,
 )
@@ -150,9 +151,7 @@ def _replicates(fit: xr.DataTree) -> NDArray[np.float64]:
     design = design_of(fit)
     draws = fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
     draws = draws.reshape(-1, draws.shape[-1]).astype(np.float64)
-    return (
-        draws / design["total"].to_numpy() if "total" in design else scale_of(design).inverse(draws)
-    )
+    return observed_values(design, draws)
 
 
 def _axis(
@@ -161,8 +160,9 @@ def _axis(
     label = axis_words(fit)
     if measure == "rate":
         return percent_axis(label)
-    axis = ratio_axis if measure == "ratio" else linear_axis
-    return axis(label, points=points, intervals=ends)
+    if measure == "ratio":
+        return ratio_axis(label, points=points, intervals=ends, null=null_of(fit))
+    return linear_axis(label, points=points, intervals=ends)
 
 
 def _verdict(surprising: int, findings: int) -> str:

@@ -21,6 +21,7 @@ from metacart.plots.facts import (
     failure_of,
     measure_of,
     name_of,
+    null_of,
     title_of,
 )
 from metacart.plots.files import check_file, deliver
@@ -139,9 +140,10 @@ def _picture(fit: xr.DataTree, table: pd.DataFrame, moderator: str, size: str | 
     ]
     if measure == "rate":
         y = percent_axis(axis_words(fit))
+    elif measure == "ratio":
+        y = ratio_axis(axis_words(fit), points=points, intervals=ends, null=null_of(fit))
     else:
-        axis = ratio_axis if measure == "ratio" else linear_axis
-        y = axis(axis_words(fit), points=points, intervals=ends)
+        y = linear_axis(axis_words(fit), points=points, intervals=ends)
     across = [*findings[moderator], *curves[moderator]]
     x = linear_axis(_x_words(fit, moderator), points=across, intervals=[])
     levels = list(dict.fromkeys(curves["level"]))

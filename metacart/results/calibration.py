@@ -142,6 +142,7 @@ def calibrate(
     fixed = _fixed(tau, spec, faults)
     if faults or not isinstance(spec, ModelSpec):
         raise InputError(faults)
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     if evidence is None:
         collection = studies_of(studies)
         if wrong := question_faults(spec, collection, likelihoods=likelihoods):
@@ -153,7 +154,6 @@ def calibrate(
         raise InputError(
             Fault("evidence", found, "a value in each row: refits are exact", "complete rows")
         )
-    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     resolve_priors(spec, design, likelihood)  # their faults stop before anything is drawn
     # the one in use travels to other processes; a shipped one is there already
     shipped = LIKELIHOODS.get(spec.likelihood) is likelihood

@@ -12,7 +12,7 @@ from metacart.inference.estimands import with_estimands
 from metacart.inference.one_mean import is_system
 from metacart.inference.records import design_of, spec_of
 from metacart.inference.systems import reported_of
-from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.design import observed_values, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,19 +121,16 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
     import pandas as pd
 
     design = design_of(fit)
-    data, scale = data_of(design), scale_of(design)
+    scale = scale_of(design)
     observed = fit["observed_data"]["y"].to_numpy().astype(float)
     replicated = (
         fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
     ).reshape(-1, observed.size)
-    counts = "total" in data
-    logs = scale.name == "log"
-    if counts:
-        seen, again = observed / data["total"], replicated / data["total"]
-    elif logs:
-        seen, again = observed, replicated
-    else:
-        seen, again = scale.inverse(observed), scale.inverse(replicated)
+    counts = bool(design.attrs["per"])
+    logs = scale.name == "log" and not counts
+    seen, again = observed, replicated
+    if not logs:
+        seen, again = (observed_values(design, values) for values in (observed, replicated))
     rows = [
         _row("finding", str(label), seen[position], again[:, position])
         for position, label in enumerate(design["finding"].to_numpy())
@@ -145,7 +142,7 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
         "lowest": lambda values: values.min(axis=-1),
         "highest": lambda values: values.max(axis=-1),
     }
-    if counts:
+    if counts and scale.is_rate:
         overall["without events"] = lambda rates: (rates == 0).sum(axis=-1).astype(float)
         overall["with events only"] = lambda rates: (rates == 1).sum(axis=-1).astype(float)
     if observed.size > 1:
