@@ -54,6 +54,10 @@ def rules(studies: Any, spec: ModelSpec | None = None) -> list[str]:
     return list(account(studies, spec or crs())["rule"])
 
 
+FULL = [
+    (first, last, n, "Lee")
+    for first, last, n in ((0, 0, 10), (1, 2, 25), (3, 3, 4), (4, 4, 1), (5, 5, 0))
+]
 WHOLE = "0 = 10, 1-2 = 25, 3-5 = 5"
 
 
@@ -62,8 +66,7 @@ WHOLE = "0 = 10, 1-2 = 25, 3-5 = 5"
     [
         pytest.param(
             [graded()],
-            [(0, 0, 10, "Lee"), (1, 2, 25, "Lee"), (3, 3, 4, "Lee"), (4, 4, 1, "Lee")]
-            + [(5, 5, 0, "Lee")],
+            FULL,
             ["used; grades 0 = 10, 1-2 = 25, 3 = 4, 4 = 1, 5 = 0"],
             id="a table as reported",
         ),
@@ -123,8 +126,7 @@ WHOLE = "0 = 10, 1-2 = 25, 3-5 = 5"
         ),
         pytest.param(
             [graded(), severe_of(5, 40, grading="Lee")],
-            [(0, 0, 10, "Lee"), (1, 2, 25, "Lee"), (3, 3, 4, "Lee"), (4, 4, 1, "Lee")]
-            + [(5, 5, 0, "Lee")],
+            FULL,
             [
                 "used; grades 0 = 10, 1-2 = 25, 3 = 4, 4 = 1, 5 = 0",
                 "findings[0] has the grades of these patients",

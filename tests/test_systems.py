@@ -48,7 +48,9 @@ def bound(name: str, table: pd.DataFrame | None = None) -> tuple[System, Any, di
 
 
 def test_every_system_runs_the_gauntlet() -> None:
-    assert {name for name, each in LIKELIHOODS.items() if isinstance(each, System)} == {*TABLES}
+    # grades, whose rows are bands of a table, have a gauntlet of their own: test_grades.py
+    systems = {name for name, each in LIKELIHOODS.items() if isinstance(each, System)}
+    assert systems == {*TABLES, "grades"}
 
 
 # ---- the gauntlet

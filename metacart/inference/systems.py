@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["fit_system", "replicated", "reported_of"]
 
 _PRIOR_DRAWS = 4000
+_OF_STUDIES = ("theta", "rate")  # what is shown of each study
 _TIMES = (1, 2, 4)  # as many draws as were asked for, where parts pass but not their product
 
 
@@ -286,7 +287,7 @@ def replicated(
 
 def reported_of(fit: xr.DataTree) -> xr.Dataset:
     """Return what the convergence gate judges in a fit of a system."""
-    names = [*json.loads(attribute(fit, "priors")), "theta"]
+    names = [*json.loads(attribute(fit, "priors")), *_OF_STUDIES]
     return _judged(group_of(fit, "posterior"), names, group_of(fit, "estimands"))
 
 
@@ -298,7 +299,7 @@ def _estimands(sample: xr.Dataset, design: xr.Dataset, system: System) -> xr.Dat
 
 def _reported(sample: xr.Dataset, design: xr.Dataset, system: System, seed: int) -> xr.Dataset:
     completed = system.complete(sample, design, seed)
-    names = [*system.parameters, "theta"]
+    names = [*system.parameters, *_OF_STUDIES]
     return _judged(completed, names, _estimands(completed, design, system))
 
 

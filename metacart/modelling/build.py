@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metacart.modelling.centring import centring_of
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
@@ -151,12 +151,9 @@ def _study_effects(
 ) -> Any:
     import pymc as pm
 
-    groups, group = design.sizes["study"], design["group"].to_numpy()
+    group = design["group"].to_numpy()
     estimate, variance = likelihood.approximate(data_of(design))
-    typical = _moment_estimate(estimate, variance, design["x"].to_numpy())
-    typical = min(typical, float(prior.quantile(0.5)) ** 2)
-    precision = np.bincount(group, 1.0 / variance, minlength=groups)
-    centring = typical / (typical + 4.0 / precision)
+    centring = centring_of(estimate, variance, design["x"].to_numpy(), group, prior)
     _, first = np.unique(group, return_index=True)
     # any fixed centre is right; a study's first row stands for its arms
     middle = centring * linear[first]
@@ -166,17 +163,3 @@ def _study_effects(
     else:
         z = pm.Normal("z", mu=middle, sigma=spread, dims="study")
     return tau ** (1.0 - centring) * (z - middle)
-
-
-def _moment_estimate(
-    estimate: NDArray[np.float64], variance: NDArray[np.float64], x: NDArray[np.float64]
-) -> float:
-    """Return tau² by the method of moments (DerSimonian and Laird 1986), with moderators."""
-    columns = np.column_stack([np.ones(estimate.size), x])
-    weights = np.diag(1.0 / variance)
-    hat = weights @ columns @ np.linalg.pinv(columns.T @ weights @ columns) @ columns.T @ weights
-    residual = weights - hat
-    spare = estimate.size - np.linalg.matrix_rank(columns)
-    if spare < 1:
-        return 0.0
-    return max(0.0, float((estimate @ residual @ estimate - spare) / np.trace(residual)))

@@ -13,6 +13,7 @@ import numpy as np
 
 from metacart.errors import Fault, InputError, nearest
 from metacart.modelling import counts, estimates, readers, reading_groups, transplant, two_groups
+from metacart.modelling.grades import GRADED
 from metacart.modelling.likelihood import Data, Likelihood, Parameter, Parameters
 from metacart.modelling.several import CHAIN, JOINT
 from metacart.modelling.system import System
@@ -167,7 +168,7 @@ _ENTRIES = (
 )
 
 # of several means: each has a module of its own
-_SYSTEMS = (JOINT, CHAIN)
+_SYSTEMS = (JOINT, CHAIN, GRADED)
 
 Likelihoods = Mapping[str, Likelihood | System]
 

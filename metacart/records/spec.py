@@ -102,7 +102,7 @@ class ModelSpec(RootRecord):
     ----------
     likelihood : str
         A key of ``metacart.LIKELIHOODS``: ``"binomial"``, ``"beta_binomial"``, ``"normal"``,
-        ``"survival"``, ``"two_arm"``, ``"hsct"``, ``"joint"``, ``"chain"``. Whether
+        ``"survival"``, ``"two_arm"``, ``"hsct"``, ``"joint"``, ``"chain"``, ``"grades"``. Whether
         the name is known is checked where the model is fitted, so that a user's own is welcome.
     scale : {"identity", "log", "logit", "cloglog", "loglog"}, optional
         The model scale; each likelihood has its default and allows some.
