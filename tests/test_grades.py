@@ -500,7 +500,7 @@ FEW = {
 
 @pytest.mark.parametrize("name", FEW)
 def test_few_studies_against_a_weighted_prior(name: str) -> None:
-    """Draws of the prior, weighted by scipy's multinomial, are the posterior without a sampler."""
+    """Draws of the prior, weighted by the multinomial, are the posterior without a sampler."""
     table = FEW[name]
     number = 400_000
     prior = drawn_from_the_prior(number, table["study"].nunique())
@@ -510,10 +510,9 @@ def test_few_studies_against_a_weighted_prior(name: str) -> None:
         gaps = prior["cuts"] - prior["cuts"][:, :1]
         level = prior["u"][:, [at]] - prior["cuts"][:, :1] - np.exp(prior["w"][:, [at]]) * gaps
         above = special.expit(level)
-        p = np.maximum(-np.diff(np.c_[np.ones(number), above, np.zeros(number)], axis=1), 1e-300)
-        p /= p.sum(axis=1, keepdims=True)
-        counts = rows["count"].to_numpy()
-        known += stats.multinomial(counts.sum(), bands_shares(rows, p)).logpmf(counts)
+        p = np.maximum(-np.diff(np.c_[np.ones(number), above, np.zeros(number)], axis=1), 0.0)
+        # the constant of the multinomial falls out of the weights
+        known += special.xlogy(rows["count"].to_numpy(), bands_shares(rows, p)).sum(axis=1)
         rates.append(above[:, [0, 2]])
     weights = np.exp(known - special.logsumexp(known))
     worth = 1.0 / (weights**2).sum()
