@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.funnel import plot_funnel
+    from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
     from metacart.plots.prior_preview import plot_prior_preview
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.influence import influence
     from metacart.results.leave_one_out import leave_one_out
+    from metacart.results.multiverse import multiverse, rank_choices
     from metacart.results.named_priors import named_priors
     from metacart.results.power_scaling import power_scaling
     from metacart.results.predict import predict
@@ -127,6 +129,7 @@ __all__ = [
     "load_fit",
     "load_model",
     "load_studies",
+    "multiverse",
     "named_priors",
     "overlap",
     "parse_prior",
@@ -137,6 +140,7 @@ __all__ = [
     "plot_forest",
     "plot_funnel",
     "plot_immortal_time",
+    "plot_multiverse",
     "plot_ppc",
     "plot_prior_posterior",
     "plot_prior_preview",
@@ -149,6 +153,7 @@ __all__ = [
     "predictive_checks",
     "preview_priors",
     "prior_sensitivity",
+    "rank_choices",
     "regression_table",
     "report",
     "risk_of_bias",
@@ -193,6 +198,7 @@ _HOMES = {
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
     "plots.funnel": ("plot_funnel",),
+    "plots.multiverse": ("plot_multiverse",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
     "plots.prior_preview": ("plot_prior_preview",),
@@ -218,6 +224,7 @@ _HOMES = {
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.influence": ("influence",),
     "results.leave_one_out": ("leave_one_out",),
+    "results.multiverse": ("multiverse", "rank_choices"),
     "results.named_priors": ("named_priors",),
     "results.power_scaling": ("power_scaling",),
     "results.prior_preview": ("preview_priors",),

@@ -239,18 +239,6 @@ def test_an_interaction_is_not_split() -> None:
     assert found.tolist() == ["the model has interactions"] * 2 + ["an interaction"]
 
 
-def test_a_model_of_several_means_is_refused() -> None:
-    fit = mc.fit(BINOMIAL, COUNTS, method="exact", draws=2000, seed=4, progress=False)
-    fit["posterior"] = fit["posterior"].to_dataset().drop_vars("mu")
-    for verb in (mc.conflict, mc.influence):
-        with pytest.raises(mc.InputError) as error:
-            verb(fit)
-        assert str(error.value) == (
-            f"{verb.__name__}: a model of the likelihood 'binomial', which has several means; "
-            "allowed: a model of one pooled mean, mu"
-        )
-
-
 def test_an_unknown_option_is_refused_by_name() -> None:
     with pytest.raises(mc.InputError, match=r"conflict\(at=…\): no such option"):
         mc.conflict(None, at={})  # type: ignore[call-arg, arg-type]

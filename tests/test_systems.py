@@ -203,11 +203,13 @@ def test_verbs_that_take_any_fit(name: str, fits: Callable[[str], Any]) -> None:
 ABOUT_ONE_MEAN: dict[str, Callable[[Any], Any]] = {
     "absolute": lambda fit: mc.absolute(fit, baseline=0.5),
     "compare_published": mc.compare_published,
+    "conflict": mc.conflict,
     "contrast": lambda fit: mc.contrast(fit, "scfv", "human", "murine"),
     "cumulative": mc.cumulative,
     "forest_table": mc.forest_table,
     "funnel_table": mc.funnel_table,
     "heterogeneity": mc.heterogeneity,
+    "influence": mc.influence,
     "leave_one_out": mc.leave_one_out,
     "plot_cumulative": mc.plot_cumulative,
     "plot_forest": mc.plot_forest,

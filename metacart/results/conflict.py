@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
-from metacart.results.held_out import HeldOut, refuse_without_mean
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood
+from metacart.results.held_out import HeldOut
 from metacart.results.left_out import LeftOut, left_out_of
 from metacart.results.node_split import node_splits
 from metacart.results.reweighting import mean_weighted
@@ -34,10 +34,11 @@ _GAPS = "a moderator of what leaves has no value"
 
 
 @named_options
+@of_one_mean
 def conflict(
     fit: xr.DataTree,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def conflict(
     ----------
     fit : DataTree
         From ``fit``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
@@ -68,8 +69,7 @@ def conflict(
     Raises
     ------
     InputError
-        When all studies are of one cohort, or when one study lies in several; and for a model
-        without one pooled mean.
+        When all studies are of one cohort, or when one study lies in several.
 
     Notes
     -----
@@ -91,7 +91,6 @@ def conflict(
     """
     import pandas as pd
 
-    refuse_without_mean(fit, "conflict")
     evidence, spec = evidence_of(fit), pinned(fit)
     design, run = design_of(fit), Run.of(fit, likelihoods)
     found: dict[str, tuple[LeftOut, dict[str, Array], str]] = {}

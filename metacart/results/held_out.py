@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError
 from metacart.inference.assemble import log_likelihood_of, replicate
 from metacart.inference.estimands import design_rows, make_draws
 from metacart.inference.prior_draws import of_findings
 from metacart.inference.records import design_of, group_of, spec_of
 from metacart.modelling.design import data_of, own_dim, scale_of
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
+from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.results.left_out import LeftOut
@@ -24,17 +23,9 @@ from metacart.results.left_out import LeftOut
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["HeldOut", "refuse_without_mean"]
+__all__ = ["HeldOut"]
 
 Array = NDArray[np.float64]
-
-
-def refuse_without_mean(fit: xr.DataTree, verb: str) -> None:
-    """Raise `InputError` for a fit that has no single pooled mean with study effects about it."""
-    known = {*group_of(fit, "posterior"), *group_of(fit, "log_likelihood")}
-    if not {"mu", "study"} <= known or group_of(fit, "posterior")["mu"].ndim > 2:
-        found = f"a model of the likelihood '{spec_of(fit).likelihood}', which has several means"
-        raise InputError(Fault(verb, found, "a model of one pooled mean, mu"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class HeldOut:
         Of the whole: a parameter about which the rest says nothing has its prior.
     seed : int
         Fixes every random number.
-    likelihoods : mapping of str to Likelihood or None
+    likelihoods : mapping of str to Likelihood or System, or None
         Those of the fit, where they are not the shipped ones.
     """
 
@@ -59,12 +50,10 @@ class HeldOut:
     design: xr.Dataset
     priors: Mapping[str, str]
     seed: int
-    likelihoods: Mapping[str, Likelihood] | None
+    likelihoods: Likelihoods | None
 
     @classmethod
-    def of(
-        cls, fit: xr.DataTree, part: LeftOut, likelihoods: Mapping[str, Likelihood] | None
-    ) -> HeldOut:
+    def of(cls, fit: xr.DataTree, part: LeftOut, likelihoods: Likelihoods | None) -> HeldOut:
         """Return what leaves a fit."""
         whole = design_of(fit)
         rows = whole.isel(finding=np.flatnonzero(part.rows), study=part.levels)

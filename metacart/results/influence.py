@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, group_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
-from metacart.modelling.likelihoods import Likelihood, find_likelihood
-from metacart.results.held_out import HeldOut, refuse_without_mean
+from metacart.modelling.likelihoods import Likelihoods, find_likelihood
+from metacart.results.held_out import HeldOut
 from metacart.results.left_out import FEW_DRAWS, LeftOut, left_out_of
 from metacart.results.reweighting import limits_trusted, mean_weighted
 
@@ -29,10 +30,11 @@ _NUMBERS = ("mu_shift", "mu_shift_mcse", "tau_shift", "tau_shift_mcse", "elpd", 
 
 
 @named_options
+@of_one_mean
 def influence(
     fit: xr.DataTree,
     *,
-    likelihoods: Mapping[str, Likelihood] | None = None,
+    likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -42,7 +44,7 @@ def influence(
     ----------
     fit : DataTree
         From ``fit``.
-    likelihoods : mapping of str to Likelihood, optional
+    likelihoods : mapping of str to Likelihood or System, optional
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
@@ -62,8 +64,7 @@ def influence(
     Raises
     ------
     InputError
-        When all studies are of one cohort, or when one study lies in several; and for a model
-        without one pooled mean.
+        When all studies are of one cohort, or when one study lies in several.
 
     Notes
     -----
@@ -81,7 +82,6 @@ def influence(
     """
     import pandas as pd
 
-    refuse_without_mean(fit, "influence")
     evidence, whole = evidence_of(fit), _parameters(fit)
     found: dict[str, tuple[LeftOut, dict[str, float], str]] = {}
     again: list[tuple[LeftOut, str]] = []
