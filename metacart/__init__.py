@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.multiverse import multiverse, rank_choices
     from metacart.results.named_priors import named_priors
+    from metacart.results.origin_probabilities import origin_probabilities
     from metacart.results.power_scaling import power_scaling
     from metacart.results.predict import predict
     from metacart.results.prior_preview import preview_priors
@@ -131,6 +132,7 @@ __all__ = [
     "load_studies",
     "multiverse",
     "named_priors",
+    "origin_probabilities",
     "overlap",
     "parse_prior",
     "plot_calibration",
@@ -226,6 +228,7 @@ _HOMES = {
     "results.leave_one_out": ("leave_one_out",),
     "results.multiverse": ("multiverse", "rank_choices"),
     "results.named_priors": ("named_priors",),
+    "results.origin_probabilities": ("origin_probabilities",),
     "results.power_scaling": ("power_scaling",),
     "results.prior_preview": ("preview_priors",),
     "results.predict": ("predict",),

@@ -624,8 +624,10 @@ def test_what_differs_only_together_is_not_answerable() -> None:
     (question,) = ask([load_model("retreatment_cr")], four_papers())
     assert not question.answerable
     assert question.reasons == (
-        "Moderator 'target': it follows exactly from scfv, so that their effects cannot be told "
-        "apart.",
+        (
+            "Moderator 'target': it follows exactly from scfv, so that their effects cannot be told "
+            "apart."
+        ),
     )
 
 

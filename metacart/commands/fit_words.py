@@ -121,11 +121,12 @@ def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
     from metacart.inference.records import spec_of
     from metacart.report.absolute_part import absolute_part
     from metacart.report.check_tables import heterogeneity_table
-    from metacart.report.contrast_tables import analyses_table
+    from metacart.report.contrast_tables import analyses_table, origins_table
     from metacart.report.result_tables import estimand_table, level_table, threshold_table
     from metacart.report.time_part import time_tables
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.heterogeneity import heterogeneity
+    from metacart.results.origin_probabilities import origin_probabilities
     from metacart.results.summary import summary_with_errors
 
     summary = summary_with_errors(fit)
@@ -136,6 +137,7 @@ def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
         yield analyses_table(
             contrast_sensitivity(fit, *each, studies=studies, progress=False), short=True
         )
+    yield origins_table(origin_probabilities(fit), studies)
     part = absolute_part(fit)
     yield part.blocks[0].table if part else None
     yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from metacart.inference.estimands import Draws, design_rows, draw_effects, make_draws
 from metacart.inference.marginal import study_log_likelihood
+from metacart.inference.origins import Combinations
 from metacart.inference.prior_draws import draw_own, draw_prior, of_findings
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, own_dim, scale_of
 from metacart.modelling.imputation import IMPUTED, gap_names
 from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.origins import INFERRED, ORIGIN, inferred_rows, origin_shift
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -104,7 +106,7 @@ def parameters_of(
     seed: int,
 ) -> xr.Dataset:
     """Return the parameters that a fit keeps, with the next study, labelled as the design is."""
-    keep = ["mu", "tau", "beta", "theta", IMPUTED, *likelihood.parameters]
+    keep = ["mu", "tau", "beta", "theta", IMPUTED, ORIGIN, *likelihood.parameters]
     kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
     labels = {
         name: design[name].to_numpy()
@@ -113,6 +115,8 @@ def parameters_of(
     }
     if IMPUTED in kept:
         labels["gap"] = np.asarray(gap_names(design))
+    if ORIGIN in kept:
+        labels[INFERRED] = design["finding"].to_numpy()[inferred_rows(design)]
     return _with_next(kept.assign_coords(labels), spec, design, seed)
 
 
@@ -205,6 +209,9 @@ def replicate(
     )
     eta = linear + draws.tau[..., None] * effects[..., design["group"].to_numpy()]
     eta = eta + likelihood.shift(data, own)
+    if ORIGIN in sample:
+        origin = sample[ORIGIN].transpose("chain", "draw", INFERRED).to_numpy()
+        eta = eta + origin_shift(design, origin, draws.beta)
     return xr.Dataset(
         {"y": (("chain", "draw", "finding"), likelihood.simulate(eta, data, own, rng))},
         coords={name: sample[name] for name in ("chain", "draw", "finding")},
@@ -231,16 +238,21 @@ def log_likelihood_of(
     if by_study is None:
         draws, linear = _linear(sample, spec, design)
         chains, number, findings = linear.shape
-        by_study = study_log_likelihood(
-            likelihood,
-            data,
-            design["group"].to_numpy(),
-            (linear + shift).reshape(-1, findings),
-            draws.tau.reshape(-1),
-            effects=spec.random_effects,
-            nu=spec.nu,
-            parameters={name: values.reshape(-1, 1) for name, values in own.items()},
-        ).reshape(chains, number, -1)
+        observed = {
+            "likelihood": likelihood,
+            "data": data,
+            "group": design["group"].to_numpy(),
+            "linear": (linear + shift).reshape(-1, findings),
+            "tau": draws.tau.reshape(-1),
+            "effects": spec.random_effects,
+            "nu": spec.nu,
+            "parameters": {name: values.reshape(-1, 1) for name, values in own.items()},
+        }
+        by_study = study_log_likelihood(**observed)
+        if (origins := Combinations.of(design)) is not None:
+            beta = draws.beta.reshape(chains * number, -1)
+            by_study = origins.integrated(by_study, observed, beta)
+        by_study = by_study.reshape(chains, number, -1)
     return xr.Dataset(
         {
             "y": (("chain", "draw", "finding"), likelihood.logp(theta + shift, data, own)),

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from metacart.inference.coordinates import Coordinate
 from metacart.inference.marginal import draw_study_effects, study_log_likelihood
+from metacart.inference.origins import Combinations
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of
 from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.origins import ORIGIN, origin_shift
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -56,6 +58,11 @@ class Marginal:
         """The coordinate of tau; none without study effects."""
         return Coordinate(self.priors["tau"]) if "tau" in self.priors else None
 
+    @cached_property
+    def origins(self) -> Combinations | None:
+        """Ways in which inferred arms may have their origins; none where all are certain."""
+        return Combinations.of(self.design)
+
     def parameters(self, points: Array, t: Array) -> dict[str, Array]:
         """Return the parameters at coordinates (draws, names) and of tau (draws)."""
         values = [each.value(points[:, i]) for i, each in enumerate(self.coordinates)]
@@ -86,8 +93,12 @@ class Marginal:
     def log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
         """Return the log likelihood of each study; shape (draws, studies)."""
         with np.errstate(over="ignore"):
-            observed = self._observed(self.parameters(points, t))
-            return study_log_likelihood(**observed, coarse=coarse)
+            named = self.parameters(points, t)
+            observed = self._observed(named)
+            stated = study_log_likelihood(**observed, coarse=coarse)
+            if self.origins is None:
+                return stated
+            return self.origins.integrated(stated, observed, named["beta"], coarse=coarse)
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
@@ -104,13 +115,21 @@ class Marginal:
             density = log_likelihood.sum(axis=1) + self.log_prior(points, t)
         return np.where(np.isnan(density), -np.inf, density)
 
-    def draw_theta(self, named: dict[str, Array], rng: np.random.Generator) -> Array:
-        """Return draws of theta (draws, findings) given the other parameters."""
-        observed = self._observed(named)
+    def draw_theta(
+        self, named: dict[str, Array], rng: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """Return draws of theta (draws, findings) given the rest, and of the inferred origins."""
+        observed, drawn = self._observed(named), {}
+        if self.origins is not None:
+            drawn[ORIGIN] = self.origins.draw(observed, named["beta"], rng)
+            observed["linear"] = observed["linear"] + origin_shift(
+                self.design, drawn[ORIGIN], named["beta"]
+            )
         group = observed["group"]
         linear = observed["linear"] - self.likelihood.shift(
             observed["data"], observed["parameters"]
         )
         if self.spec.random_effects == "none":
-            return np.asarray(linear)
-        return np.asarray(linear + draw_study_effects(**observed, rng=rng)[:, group])
+            return drawn | {"theta": np.asarray(linear)}
+        effects = draw_study_effects(**observed, rng=rng)
+        return drawn | {"theta": np.asarray(linear + effects[:, group])}

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metacart.errors import Fault, InputError
 from metacart.inference import nuts
 from metacart.inference.estimands import with_estimands
 from metacart.inference.exact import PARETO_K, Exact, draw_exact
 from metacart.inference.gate import Attempt, convergence, longer
+from metacart.inference.origins import with_resolved_origins
 from metacart.inference.proposal import Mixture, NoProposalError
 from metacart.modelling.build import build_model
 from metacart.modelling.imputation import gap_names
@@ -118,7 +121,7 @@ class Engines:
         *,
         likelihoods: Likelihoods | None,
     ) -> Drawn:
-        del likelihood, priors  # the graph reads them from the spec
+        del priors  # the graph reads them from the spec
         run = nuts.sample(
             build_model(spec, design, likelihoods=likelihoods),
             draws=self.draws,
@@ -128,7 +131,9 @@ class Engines:
             progress=self.progress,
             reported=partial(with_estimands, spec=spec, design=design, seed=self.seed),
         )
-        return Drawn(run.posterior, run.statistics, "nuts", run.attempts, run.failure)
+        rng = np.random.default_rng([self.seed, 4])
+        posterior = with_resolved_origins(run.posterior, design, likelihood, rng)
+        return Drawn(posterior, run.statistics, "nuts", run.attempts, run.failure)
 
     def _exact(
         self,

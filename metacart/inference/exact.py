@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metacart.inference.density import Marginal
 from metacart.inference.proposal import Mixture, propose
 from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.origins import INFERRED, ORIGIN
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -136,8 +137,8 @@ def draw_exact(
     run = weigh(target, draws * chains, rng, proposal=proposal)
     kept = rng.permutation(_resample(run.weight, draws * chains, rng))
     named = target.parameters(run.points[kept], run.t[kept])
-    values = named | {"theta": target.draw_theta(named, rng)}
-    dims = {"beta": ("coefficient",), "theta": ("finding",)}
+    values = named | target.draw_theta(named, rng)
+    dims = {"beta": ("coefficient",), "theta": ("finding",), ORIGIN: (INFERRED,)}
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     labels = {name: design[name].to_numpy() for name in ("finding", "coefficient")}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.inference.estimands import design_rows, draw_effects
+from metacart.inference.origins import with_prior_origins
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import IMPUTED, draw_imputed, gap_names
@@ -82,6 +83,7 @@ def _draw_effects(
             values[IMPUTED] = (("chain", "draw", "gap"), imputed)
         rows = design_rows(design, xr.Dataset(values))
         theta = theta + (rows * beta[..., None, :]).sum(axis=-1)
+        theta = with_prior_origins(values, theta, design, rng)
     if "tau" in priors:
         drawn = priors["tau"].draw(shape, rng)
         tau = drawn if fixed is None else np.full(shape, fixed)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.density import Marginal
+from metacart.inference.origins import certain_designs
 from metacart.modelling.design import data_of
 
 __all__ = ["Mixture", "NoProposalError", "propose"]
@@ -163,17 +164,29 @@ def propose(target: Marginal, rng: np.random.Generator) -> Mixture:
     from scipy.special import softmax
 
     components: list[_Component] = []
-    for first in _first(target):
-        found = _followed(target, first)
-        if not any(_same(found, other) for other in components):
-            components.append(found)
-    components = [each.corrected(target, rng) for each in components]
-    share = softmax([each.log_mass for each in components])
+    log_mass: list[float] = []
+    # with inferred origins each way that they may be has a posterior of its own shape
+    for design, log_share in certain_designs(target.design):
+        certain = replace(target, design=design)
+        found = _components(certain, rng)
+        components += found
+        log_mass += [each.log_mass + log_share for each in found]
+    share = softmax(log_mass)
     kept = share > 1e-6
     return Mixture(
         tuple(each for each, keep in zip(components, kept, strict=True) if keep),
         share[kept] / share[kept].sum(),
     )
+
+
+def _components(target: Marginal, rng: np.random.Generator) -> list[_Component]:
+    """Return a component for each mode that is found."""
+    components: list[_Component] = []
+    for first in _first(target):
+        found = _followed(target, first)
+        if not any(_same(found, other) for other in components):
+            components.append(found)
+    return [each.corrected(target, rng) for each in components]
 
 
 def _shifts(target: Marginal) -> list[float]:

@@ -11,6 +11,7 @@ from metacart.modelling.centring import centring_of
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
+from metacart.modelling.origins import add_mixture
 from metacart.modelling.priors import resolve_priors
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
@@ -101,7 +102,10 @@ def build_model(
             for name, parameter in likelihood.parameters.items()
             if parameter.each and parameter.needed(arrays)
         }
-        likelihood.observe("y", theta + likelihood.shift(data, own), data, own, "finding")
+        eta = theta + likelihood.shift(data, own)
+        likelihood.observe("y", eta, data, own, "finding")
+        if design.sizes["coefficient"]:
+            add_mixture(model, design, likelihood, eta, beta, own)
     return model
 
 

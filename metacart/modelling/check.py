@@ -13,6 +13,7 @@ from metacart.evidence.origin import in_file
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood, find_system
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import level_text
+from metacart.modelling.origins import origin_faults
 from metacart.modelling.system_check import system_faults
 from metacart.records.priors import Prior, Support, parse_prior
 from metacart.records.spec import ModelSpec
@@ -79,6 +80,8 @@ def model_faults(spec: ModelSpec, *, likelihoods: Likelihoods | None = None) -> 
                 f'random_effects = "{near}"',
             )
         )
+    if likelihood is not None:
+        faults += origin_faults(spec, likelihood)
     faults += _recode_faults(spec)
     return [*faults, *prior_faults(spec, likelihood)]
 

@@ -16,6 +16,7 @@ from metacart.modelling.columns import finding_labels, name_faults, require
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood, find_system
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import Moderator, read_entries
+from metacart.modelling.origins import read_origins
 from metacart.modelling.reading_moderators import code_evidence, collinear, read_moderators
 from metacart.modelling.system_design import bind_system
 from metacart.modelling.table import as_table, rule_faults
@@ -96,6 +97,11 @@ def bind(
     if faults := [*collinear(moderators, coded.x), *_confused(spec, likelihood, evidence)]:
         raise InputError(in_file(spec, faults))
     data |= likelihood.prepare(data, priors)
+    origins: dict[str, Any] = {}
+    with collected(faults):
+        origins = read_origins(spec, evidence, moderators)
+    if faults:
+        raise InputError(in_file(spec, faults))
     names = evidence[spec.group].astype(str).tolist()
     groups = list(dict.fromkeys(names))
     return xr.Dataset(
@@ -105,11 +111,13 @@ def bind(
             "step": ("coefficient", coded.step),
             "group": ("finding", np.asarray([groups.index(name) for name in names])),
             **{name: (_dims(name, values.ndim), values) for name, values in data.items()},
+            **origins.get("data", {}),
         },
         coords={
             "finding": finding_labels(evidence),
             "study": groups,
             "coefficient": [name for item in moderators for name in item.coefficients],
+            **origins.get("coords", {}),
         },
         attrs={
             "scale": effect_scale(likelihood, scale),

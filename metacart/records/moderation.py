@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from typing import Annotated
@@ -13,7 +13,14 @@ from pydantic import BeforeValidator
 
 from metacart.errors import Fault, InputError, nearest, shown
 
-__all__ = ["Step", "interaction_faults", "interaction_parts", "unit_parts", "unit_words"]
+__all__ = [
+    "Step",
+    "certainty_faults",
+    "interaction_faults",
+    "interaction_parts",
+    "unit_parts",
+    "unit_words",
+]
 
 _UNIT = re.compile(r"(?P<size>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(?P<words>[^\d\s].*)?")
 
@@ -115,3 +122,27 @@ def _words(parts: Sequence[str]) -> str:
     if "" in parts:
         return "nothing"
     return f"{next(part for part in parts if parts.count(part) > 1)} with itself"
+
+
+def certainty_faults(certainty: Mapping[str, float], moderators: Sequence[str]) -> list[Fault]:
+    """Return what is wrong with the probabilities of recorded origins."""
+    faults = [
+        Fault(
+            f"certainty.{name}",
+            "what is stated is certain" if name == "stated" else f"'{name}' is not known",
+            "inferred",
+            nearest(name, ("inferred",)),
+        )
+        for name in certainty
+        if name != "inferred"
+    ]
+    if certainty and "scfv" not in moderators:
+        faults.append(
+            Fault(
+                "certainty",
+                "the scFv is not a moderator, so that its origin does not matter",
+                ", ".join(moderators) or "none: the model has no moderators",
+                'add it: moderators = ["scfv"], or drop `certainty`',
+            )
+        )
+    return faults

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from metacart.errors import Fault, InputError, collected, nearest, shown
 from metacart.records.base import RootRecord
 from metacart.records.foreign_priors import prior_text
-from metacart.records.moderation import Step, interaction_faults
+from metacart.records.moderation import Step, certainty_faults, interaction_faults
 from metacart.records.power_prior import PowerPrior
 from metacart.records.published import Published
 from metacart.records.shapes import Id, Scalar, Text, Timepoint, Words
@@ -132,6 +132,10 @@ class ModelSpec(RootRecord):
         ``named_priors``, or as distributions of PreliZ or ``scipy.stats``, which are kept as
         text; the likelihood's defaults stand where none is given. ``beta`` may be a table of
         moderators, and of single coefficients such as ``"scfv[humanized]"``.
+    certainty : dict of str to float
+        ``{"inferred": 0.8}``: the scFv origin of an arm that is inferred (column
+        ``scfv_certainty``) is the recorded one with this probability, and each of the others with
+        an equal share of the rest; its likelihood is the mixture. Without it all are certain.
     power_prior : dict of str to PowerPrior
         By moderator, two arms outside of the question (``level`` and ``reference``, as
         ``study/arm``) whose counts inform a prior of its effect with a ``weight`` of 0 to 1. The
@@ -213,6 +217,7 @@ class ModelSpec(RootRecord):
     nu: Annotated[float, Field(ge=1)] = 4.0
     priors: dict[str, Prior] = {}
     power_prior: dict[str, PowerPrior] = {}
+    certainty: dict[str, Annotated[float, Field(gt=0.0, le=1.0)]] = {}
     better: Literal["higher", "lower"] | None = None
     thresholds: Annotated[tuple[float, ...], Field(strict=False)] = ()
     baseline: float | None = None
@@ -288,6 +293,7 @@ class ModelSpec(RootRecord):
             faults += [Fault(name, f"{shown(each)} stands twice", "each once") for each in twice]
         faults += interaction_faults(self.moderators)
         faults += self._baseline_faults()
+        faults += certainty_faults(self.certainty, columns)
         for number, threshold in enumerate(self.thresholds):
             faults += self._impossible(threshold, f"thresholds[{number}]")
         return faults

@@ -13,7 +13,9 @@ from metacart.results.contrast_sensitivity import DECLARED
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["analyses_table"]
+    from metacart.evidence.collection import Studies
+
+__all__ = ["analyses_table", "origins_table"]
 
 _AVERAGE, _CONDITIONAL = "population average", "median study (conditional)"
 _BOTH, _APART = "next study, both levels in it", "next studies, one level in each"
@@ -86,3 +88,28 @@ def _cell(rows: dict[tuple[str, str], dict[Any, Any]], estimand: str, measure: s
         return probability(row["p_better"])
     form = points if measure == "risk difference" else ratio
     return f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})"
+
+
+def origins_table(frame: pd.DataFrame, studies: Studies) -> Table | None:
+    """Return what inferred origins may be, a row an arm and level; none where none is inferred."""
+    if frame.empty:
+        return None
+    return table_of(
+        f"What an inferred {column_words('scfv')} may be, before and after the results",
+        [
+            Column("Study"),
+            Column("Origin"),
+            Column("Probability before", "number"),
+            Column("Probability after", "number"),
+        ],
+        [
+            (
+                studies[row["study"]].label if row["study"] in studies.ids else row["study"],
+                level_word(row["level"])
+                + (", as recorded" if row["level"] == row["stated"] else ""),
+                probability(row["prior"]),
+                probability(row["posterior"]),
+            )
+            for row in frame.to_dict("records")
+        ],
+    )

@@ -13,6 +13,7 @@ from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import gap_names
 from metacart.modelling.moderators import Moderator, main_effects
+from metacart.modelling.origins import inferred_rows
 from metacart.records.named_priors import find_named
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
@@ -94,6 +95,13 @@ def _moderator_words(fit: xr.DataTree) -> list[str]:
         if item.kind == "interaction":
             first, *others = (column_words(part.name) for part in item.parts)
             words.append(f"The difference by {first} may itself differ by {join(others)}.")
+    if inferred := inferred_rows(design_of(fit)).tolist():
+        probability = spec_of(fit).certainty["inferred"]
+        words.append(
+            f"The {column_words('scfv')} of {count_of(len(inferred), 'arm')} is inferred: it is "
+            f"taken as recorded with probability {probability:g}, as another with the rest, and "
+            "the likelihood of such an arm is the mixture of these."
+        )
     if gaps := gap_names(design_of(fit)):
         names = dict.fromkeys(column_words(name.partition(": ")[0]) for name in gaps)
         words.append(

@@ -26,7 +26,7 @@ from metacart.report.answer import answer, question_of
 from metacart.report.answer_parts import Answer
 from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.bias_table import bias_table
-from metacart.report.contrast_tables import analyses_table
+from metacart.report.contrast_tables import analyses_table, origins_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures, draw_flow
 from metacart.report.leave_table import leave_table
@@ -44,6 +44,7 @@ from metacart.results.contrast_sensitivity import contrast_sensitivity
 from metacart.results.forest_table import forest_table
 from metacart.results.heterogeneity import heterogeneity, study_estimates
 from metacart.results.leave_one_out import leave_one_out
+from metacart.results.origin_probabilities import origin_probabilities
 from metacart.results.published import compare_published
 from metacart.results.sensitivity import prior_sensitivity
 from metacart.results.summary import summary_with_errors
@@ -236,6 +237,9 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
             for name, frame in zip(contrasts, analyses, strict=True)
         },
     }
+    inferred = origin_probabilities(fit)
+    if not inferred.empty:
+        frames["origin-probabilities"] = inferred
     others = prior_sensitivity(fit, mu=(1.0,), progress=False)
     published = compare_published(fit)
     frames |= {"prior-sensitivity": others, "published": published}
@@ -272,6 +276,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     sensitivity = results.sensitivity_table(fit, others)
     if sensitivity is not None:
         tables["sensitivity"] = sensitivity
+    if (origins := origins_table(inferred, studies)) is not None:
+        tables["origins"] = origins
     if left is not None:
         tables["left_out"] = leave_table(left, studies, scale)
     if not published.empty:

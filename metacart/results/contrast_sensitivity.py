@@ -99,6 +99,7 @@ def contrast_sensitivity(
     The analyses: within studies only, with a free intercept for each study that has both levels
     (no random effect, so no study is compared with another); all studies, which is the fit itself;
     all without each of the other moderators in turn, and without any (unadjusted); where the spec
+    has ``certainty``, with inferred origins as they are recorded, and without such arms; where it
     has a ``power_prior``, with that prior of the effect; and with the prior of the effect half and
     twice as wide. Each but the declared is drawn by the exact engine, by NUTS where that cannot be
     trusted.
@@ -191,6 +192,20 @@ def _analyses(
             _without(before, others),
             prior=prior,
             words=f"without {', '.join(others)}",
+        )
+    if spec.certainty:
+        certain = before.model_copy(update={"certainty": {}})
+        yield _Analysis("inferred origins as recorded", certain, prior=prior)
+        evidence = evidence_of(fit)
+        kept = evidence[evidence["scfv_certainty"] != "inferred"]
+        left = {*kept[moderator].map(level_text)}
+        gone = [each for each in map(level_text, (level, reference)) if each not in left]
+        yield _Analysis(
+            "arms of stated origin",
+            None if gone else certain,
+            kept,
+            prior,
+            unanswered=f"no such arm is {' or '.join(gone)}" if gone else "",
         )
     if moderator in spec.power_prior:
         yield _borrowed(fit, before, moderator, level, reference, studies_of(studies))
