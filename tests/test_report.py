@@ -623,11 +623,10 @@ def test_what_differs_only_together_is_not_answerable() -> None:
     """The one murine arm of the four papers is the one of two targets."""
     (question,) = ask([load_model("retreatment_cr")], four_papers())
     assert not question.answerable
-    assert question.reasons == (
-        (
-            "Moderator 'target': it follows exactly from scfv, so that their effects cannot be told "
-            "apart."
-        ),
+    (reason,) = question.reasons
+    assert reason == (
+        "Moderator 'target': it follows exactly from scfv, so that their effects cannot be told "
+        "apart."
     )
 
 
