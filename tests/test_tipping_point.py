@@ -484,8 +484,8 @@ def test_a_ratio_answers_in_patients_at_its_baseline_alone(
     part: Any = absolute_part(counted)
     table = part.blocks[0].table
     assert table.caption == (
-        "If 50 of 100 not transplanted are free of the event (death), and the ratio were the "
-        "effect: median (95 % interval)"
+        "Overall survival: if 50 of 100 not transplanted are free of the event, and the ratio "
+        "were the effect; median (95 % interval)"
     )
     rows = {row.cells[0]: row.cells for row in table.rows}
     ratio = np.exp(counted["posterior"]["mu"].to_numpy())
@@ -494,11 +494,33 @@ def test_a_ratio_answers_in_patients_at_its_baseline_alone(
     assert found[1] == f"{middle:.0f} of 100 ({low:.0f} to {high:.0f})"
     assert found[3].startswith("NNTB ")
     assert "absolute" in part.frames
-    rates = fitted(
-        mc.ModelSpec(likelihood="binomial"),
-        pd.DataFrame({"study": list("ab"), "events": [3, 5], "total": [9, 9]}),
+
+
+def test_two_levels_of_a_rate_answer_in_patients_too(rates: xr.DataTree) -> None:
+    from metacart.report.absolute_part import absolute_part
+
+    assert absolute_part(rates) is None  # nothing is compared
+    table = pd.DataFrame(
+        {
+            "study": list("abcd"),
+            "events": [3, 5, 8, 6],
+            "total": [9, 9, 10, 9],
+            "scfv": ["murine", "murine", "humanized", "humanized"],
+        }
     )
-    assert absolute_part(rates) is None
+    spec = mc.ModelSpec(
+        likelihood="binomial",
+        moderators=("scfv",),
+        contrasts=(("scfv", "humanized", "murine"),),
+    )
+    fit = fitted(spec, table)
+    part: Any = absolute_part(fit)
+    row = part.blocks[0].table.rows[0].cells
+    assert row[:2] == ("scFv origin humanized against murine", "Population average")
+    found = mc.absolute(fit)
+    needed = found[found["measure"] == "number needed to treat"].iloc[0]
+    assert row[3] == needed["words"]
+    assert part.blocks[0].words.startswith("NNTB is how many more")
 
 
 def test_a_numeric_moderator_has_its_figure_on_the_page(tmp_path: Any) -> None:

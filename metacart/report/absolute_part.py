@@ -1,4 +1,4 @@
-"""The part of a question of ratios about 100 patients, at a stated baseline."""
+"""What a comparison means for 100 patients: of two groups, or of a ratio at a stated baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import scale_of
 from metacart.report.parts import Block, Part
 from metacart.report.tables import Column, Table, table_of
-from metacart.report.words import capital, event_of, exposed_words, outcome_of, probability
+from metacart.report.words import (
+    capital,
+    column_words,
+    exposed_words,
+    level_word,
+    outcome_of,
+    probability,
+)
 from metacart.results.absolute import absolute
 
 if TYPE_CHECKING:
@@ -24,56 +31,80 @@ _NO_BASELINE = (
     "100 patients without the risk of those that it compares with, and this question states none "
     "(baseline in its model file)."
 )
-_HOW = (
+_BASELINE = (
     "The baseline is taken as known, and it is an assumption: another one gives other numbers from "
     "the same ratio. The ratio is read as if it were the effect of what is compared; without "
-    "randomisation that does not follow. NNTB is how many more must be treated for one to benefit, "
-    "NNTH for one to be harmed; an interval that holds no difference runs through ∞."
+    "randomisation that does not follow."
+)
+_NEEDED = (
+    "NNTB is how many more must be treated for one to benefit, NNTH for one to be harmed; an "
+    "interval that holds no difference runs through ∞."
 )
 
 
 def absolute_part(fit: xr.DataTree) -> Part | None:
-    """Return what a ratio means for 100 patients, or why that cannot be said.
+    """Return what the comparisons of a question mean for 100 patients, or why nobody can say.
 
-    None for questions whose answers are no ratios.
+    None for questions without a comparison, and for values of no known unit.
     """
-    if scale_of(design_of(fit)).name != "log":
+    scale, spec = scale_of(design_of(fit)), spec_of(fit)
+    if scale.name != "log" and not (scale.is_rate and spec.contrasts):
         return None
     title = "In 100 patients"
-    if spec_of(fit).baseline is None:
+    if scale.name == "log" and spec.baseline is None:
         return Part(title=title, blocks=(Block(words=_NO_BASELINE),))
     try:
         frame = absolute(fit)
     except InputError as error:
         words = f"No numbers of 100 patients are given: {error.faults[0].found}."
         return Part(title=title, blocks=(Block(words=words),))
-    blocks = (Block(table=absolute_rows(fit, frame), words=_HOW),)
+    words = _NEEDED if scale.is_rate else f"{_BASELINE} {_NEEDED}"
+    blocks = (Block(table=absolute_rows(fit, frame), words=words),)
     return Part(title=title, blocks=blocks, frames={"absolute": frame})
 
 
 def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
     """Return difference and number needed to treat of each estimand."""
-    with_, without = exposed_words(spec_of(fit).exposure)
-    free = frame["measure"].str.contains("free of the event").any()
-    what = "free of the event" if free else "with the event"
-    event = event_of(outcome_of(spec_of(fit).outcome))
-    share = 100.0 * frame["baseline"].iloc[0]
+    first, better = "", "P(first better)"
+    caption = "In 100 patients: median (95 % interval)"
+    if "baseline" in frame:
+        with_, without = exposed_words(spec_of(fit).exposure)
+        free = frame["measure"].str.contains("free of the event").any()
+        first = "free of the event" if free else "with the event"
+        caption = (
+            f"{capital(outcome_of(spec_of(fit).outcome).title)}: if "
+            f"{100.0 * frame['baseline'].iloc[0]:g} of 100 {without} are {first}, and the ratio "
+            "were the effect; median (95 % interval)"
+        )
+        first, better = f"{capital(with_)}, {first}", f"P({with_} better)"
     body = []
-    for name, rows in frame.groupby("estimand", sort=False):
+    for (compared, name), rows in frame.groupby(["compared", "estimand"], sort=False):
         of = {str(row["measure"]): row for row in rows.to_dict("records")}
-        first = next(row for measure, row in of.items() if measure not in _MEASURES)
-        cells = [str(of[measure]["words"]) for measure in _MEASURES]
-        sure = probability(float(of[_MEASURES[0]]["p_better"]))
-        body.append((capital(str(name)), first["words"], *cells, sure))
+        group = next(row["words"] for measure, row in of.items() if measure not in _MEASURES)
+        body.append(
+            (
+                "" if first else _compared(str(compared)),
+                capital(str(name)),
+                group if first else "",
+                *(str(of[measure]["words"]) for measure in _MEASURES),
+                probability(float(of[_MEASURES[0]]["p_better"])),
+            )
+        )
     return table_of(
-        f"If {share:g} of 100 {without} are {what} ({event}), and the ratio were the effect: "
-        "median (95 % interval)",
+        caption,
         [
+            Column("Compared", "text"),
             Column("Estimand", "text"),
-            Column(f"{capital(with_)}, {what}", "number"),
+            Column(first, "number"),
             Column("Difference", "number"),
             Column("Number needed to treat", "number"),
-            Column(f"P({with_} better)", "number"),
+            Column(better, "number"),
         ],
         body,
     )
+
+
+def _compared(words: str) -> str:
+    """Return ``scFv humanized against murine`` of ``scfv = humanized against scfv = murine``."""
+    (name, level), (_, reference) = (side.split(" = ", 1) for side in words.split(" against ", 1))
+    return f"{column_words(name)} {level_word(level)} against {level_word(reference)}"
