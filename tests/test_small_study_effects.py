@@ -13,7 +13,7 @@ import metacart as mc
 from metacart.errors import InputError
 from metacart.inference import annealing
 from metacart.inference.small_study import BiasModel, bias_models, fit_bias_model
-from metacart.modelling.selection import BIASES, Bias, publication_weights
+from metacart.modelling.publication_bias import BIASES, Bias, publication_weights
 from metacart.records.priors import parse_prior
 from metacart.results.averaging import Weighing
 
@@ -363,6 +363,16 @@ def test_planted_selection_is_found_and_none_is_not():
     factors = without[without["row"] == "inclusion"].set_index("model")["bayes_factor"]
     assert factors["bias"] < 3
     assert factors["effect"] > 5
+
+
+def test_an_error_that_stays_large_is_said(monkeypatch):
+    few = fit([-0.2, -0.5, -0.9], [0.1, 0.3, 0.4])
+    assert "Monte Carlo error" not in mc.small_study_effects(few, force=True).attrs["note"]
+    monkeypatch.setattr("metacart.results.small_study_effects._LARGE", 0.001)
+    table = mc.small_study_effects(few, force=True)
+    worst = table.loc[table["row"] == "model", "mcse_log"].max()
+    words = f"A log marginal likelihood has a Monte Carlo error of {worst:.2f} (`mcse_log`)"
+    assert table.attrs["note"].startswith(words)
 
 
 def test_priors_can_be_stated(smoke):

@@ -20,10 +20,12 @@ Array = NDArray[np.float64]
 
 _PILOT, _KERNELS = 3000, 300  # points a degree, and kernels of the proposal
 _KEPT = 0.3  # share of effective points that each degree leaves
+_ROUNDS = 8  # at most of the whole likelihood, where points stay few
 _DEFENCE = 0.05  # share of the prior in the proposal: no weight is beyond 20 likelihoods
 _FREEDOM = 5.0  # degrees of freedom of the kernels
 _REACH = 8.0  # how far out z is followed
-_ERROR, _TIMES = 0.01, 3  # of the log integral, for which the run is doubled so many times at most
+_ERROR = 0.01  # of the log integral that is aimed at
+_TIMES = 3  # how often a run is doubled for it
 
 
 class Integral(NamedTuple):
@@ -64,7 +66,8 @@ def integrate(
         Up to eight or so.
     rng : Generator
     draws : int
-        Points of the last run, doubled while the error is above 0.01, to eight times at most.
+        Points of the last run. While the error is above 0.01 it is repeated with twice as many and
+        a proposal from the points before, to eight times at most.
 
     Returns
     -------
@@ -74,55 +77,47 @@ def integrate(
     -----
     Annealed importance sampling: points of the prior are weighted by the likelihood to a power
     that leaves 30 % of them effective; kernels of Student's t around a sample of them (West 1993)
-    propose the next points, until the power is one, and once more. The last proposal is a mixture
-    of these kernels and of the prior, so that no weight is beyond 20 times the likelihood over its
-    mean: the error is finite, and no Pareto k is needed to trust it.
+    propose the next points, until the power is one and, once more, 30 % are effective. The last
+    proposal is a mixture of these kernels and of the prior, so that no weight is beyond 20 times
+    the likelihood over its mean: the error is finite, and no Pareto k is needed to trust it.
     """
     if not dimension:
         value = float(log_likelihood(np.empty((1, 0)))[0])
         return Integral(np.empty((1, 0)), np.ones(1), value, 0.0)
-    proposal, power, last = None, 0.0, False
+    proposal, power, whole = None, 0.0, 0
     while True:
         points, log_density = _propose(proposal, _PILOT, dimension, rng)
         log_l, log_prior = log_likelihood(points), _log_normal(points)
-        last = power == 1.0
         power = _next_power(log_l, log_prior - log_density, power)
         weights = _normal(power * log_l + log_prior - log_density)
         proposal = _Kernels.around(points, weights, rng)
-        if last:
+        whole += power == 1.0
+        good = 1.0 / np.sum(weights**2) >= _KEPT * _PILOT
+        if whole >= (2 if good else _ROUNDS):
             break
-    drawn = [_weighted(log_likelihood, proposal, draws, dimension, rng)]
+    found = _importance(log_likelihood, proposal, draws, dimension, rng)
     for _ in range(_TIMES):
-        found = _gathered(drawn)
         if found.error <= _ERROR:
             break
-        size = sum(len(each[1]) for each in drawn)
-        drawn.append(_weighted(log_likelihood, proposal, size, dimension, rng))
-    return _gathered(drawn)
+        proposal = _Kernels.around(found.points, found.weights, rng)
+        found = _importance(log_likelihood, proposal, 2 * len(found.points), dimension, rng)
+    return found
 
 
-def _weighted(
+def _importance(
     log_likelihood: Callable[[Array], Array],
     proposal: _Kernels,
     number: int,
     dimension: int,
     rng: np.random.Generator,
-) -> tuple[Array, Array]:
+) -> Integral:
     points, log_density = _propose(proposal, number, dimension, rng)
-    return points, log_likelihood(points) + _log_normal(points) - log_density
-
-
-def _gathered(drawn: list[tuple[Array, Array]]) -> Integral:
-    points, log_weight = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    log_weight = log_likelihood(points) + _log_normal(points) - log_density
     top = float(log_weight.max())
     raw = np.exp(log_weight - top)
     mean = float(raw.mean())
-    return Integral(
-        points,
-        raw / raw.sum(),
-        top + math.log(mean),
-        float(raw.std()) / mean / math.sqrt(len(raw)),
-    )
+    error = float(raw.std()) / mean / math.sqrt(number)
+    return Integral(points, raw / raw.sum(), top + math.log(mean), error)
 
 
 class _Kernels(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.annealing import Integral, integrate
-from metacart.modelling.selection import BIASES, Bias, publication_weights
+from metacart.modelling.publication_bias import BIASES, Bias, publication_weights
 from metacart.records.priors import Prior
 
 __all__ = ["BiasModel", "FittedBias", "bias_models", "fit_bias_model"]

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 FEWEST = 10  # studies, below which asymmetry is mostly chance (Sterne and others 2011)
 DIRECTIONS = ("detect", "below", "above")
+_PLURAL = {"study": "studies", "cohort": "cohorts"}
 _ALLOWED = "log ratios of two groups with their standard errors: likelihood 'normal', scale 'log'"
 
 
@@ -98,8 +99,9 @@ def _not_simple(fit: xr.DataTree, *, force: bool) -> Iterator[Fault]:
         yield Fault("fit", found, "a fit without moderators", "fit the same evidence without them")
     studies, findings = design.sizes["study"], design.sizes["finding"]
     if findings > studies:
-        found = f"{findings} ratios of {studies} studies"
-        yield Fault("fit", found, "one ratio a study", "choose one of each study")
+        kind = spec_of(fit).group
+        found = f"{findings} ratios of {studies} {_PLURAL[kind]}"
+        yield Fault("fit", found, f"one ratio a {kind}", f"choose one of each {kind}")
     if studies < FEWEST and not force:
         yield Fault(
             "fit",

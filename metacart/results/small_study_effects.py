@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["small_study_effects"]
 
 _DRAWS = 8_000  # of each model
+_LARGE = 0.05  # Monte Carlo error of a log marginal likelihood that must be said
 
 # RoBMA 4: halves and quarters of the unit-information SD of a log ratio, 2; PET has no unit, PEESE
 # is 5 for standardized mean differences, whose unit-information SD is the square root of 2
@@ -131,7 +132,7 @@ def small_study_effects(
         "priors": [*(f"{name} ~ {prior}" for name, prior in stated.items()), _WEIGHTS],
         "direction": f"small studies lean to ratios {side} 1",
         "studies": studies,
-        "note": _note(spec_of(fit), studies),
+        "note": _note(spec_of(fit), studies, table["mcse_log"][table["row"] == "model"].max()),
     }
     return table
 
@@ -249,8 +250,13 @@ def _weighed(weighing: Weighing, has: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
-def _note(spec: ModelSpec, studies: int) -> str:
+def _note(spec: ModelSpec, studies: int, error: float) -> str:
     parts = []
+    if error > _LARGE:
+        parts.append(
+            f"A log marginal likelihood has a Monte Carlo error of {error:.2f} (`mcse_log`), and "
+            "perhaps more: the ratios or their errors are far from what the priors expect."
+        )
     if studies < FEWEST:
         parts.append(f"Forced: {studies} studies are too few to tell asymmetry from chance.")
     if spec.likelihood == "hsct":
