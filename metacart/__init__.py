@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.funnel import plot_funnel
+    from metacart.plots.influence import plot_influence
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
@@ -142,6 +143,7 @@ __all__ = [
     "plot_forest",
     "plot_funnel",
     "plot_immortal_time",
+    "plot_influence",
     "plot_multiverse",
     "plot_ppc",
     "plot_prior_posterior",
@@ -200,6 +202,7 @@ _HOMES = {
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
     "plots.funnel": ("plot_funnel",),
+    "plots.influence": ("plot_influence",),
     "plots.multiverse": ("plot_multiverse",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),

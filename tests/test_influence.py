@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,3 +169,25 @@ def test_a_transplant_question_where_the_study_that_handles_time_leaves() -> Non
 def test_an_unknown_option_is_refused_by_name(fit: Any) -> None:
     with pytest.raises(mc.InputError, match=r"influence\(at=…\): no such option"):
         mc.influence(fit, at={})  # type: ignore[call-arg]
+
+
+# ---- the figure
+
+
+def test_the_figure_shows_the_table(fit: Any, table: pd.DataFrame, tmp_path: Path) -> None:
+    pc = mc.plot_influence(fit, backend="none", progress=False)
+    rows = [f"left:{name}" for name in table["left_out"]]
+    for name in ("study", "mu_shift", "mu_shift_end", "tau_shift", "elpd", "k_hat"):
+        assert pc.viz[name].coords["row"].to_numpy().tolist() == rows
+    shift = table["mu_shift"].iloc[0]
+    assert f"without outlier mu moves by {shift:.2f} SD" in pc.viz.attrs["alt"]
+    mc.plot_influence(fit, file=tmp_path / "influence.png", progress=False)
+    assert (tmp_path / "influence.png").stat().st_size > 10_000
+
+
+def test_a_common_effect_has_no_panel_of_tau() -> None:
+    spec = mc.ModelSpec(likelihood="binomial", random_effects="none")
+    fit = mc.fit(spec, COUNTS.iloc[:4], method="exact", seed=4, progress=False)
+    pc = mc.plot_influence(fit, backend="none", progress=False)
+    assert "mu_shift" in pc.viz
+    assert "tau_shift" not in pc.viz

@@ -214,6 +214,7 @@ ABOUT_ONE_MEAN: dict[str, Callable[[Any], Any]] = {
     "plot_cumulative": mc.plot_cumulative,
     "plot_forest": mc.plot_forest,
     "plot_funnel": mc.plot_funnel,
+    "plot_influence": mc.plot_influence,
     "plot_ppc": mc.plot_ppc,
     "plot_prior_posterior": mc.plot_prior_posterior,
     "plot_regression": lambda fit: mc.plot_regression(fit, "age"),

@@ -331,7 +331,7 @@ def rank_choices(table: pd.DataFrame, *, estimand: str | None = None) -> pd.Data
             {
                 "choice": name,
                 "options": len(means),
-                "share": between / whole if whole > 0 else 0.0,
+                "share": round(between / whole, 9) if whole > 0 else 0.0,
                 "range": float(means.max() - means.min()),
                 "lowest": str(means.idxmin()),
                 "highest": str(means.idxmax()),
