@@ -33,12 +33,12 @@ _NO_BASELINE = (
 )
 _BASELINE = (
     "The baseline is taken as known, and it is an assumption: another one gives other numbers from "
-    "the same ratio. The ratio is read as if it were the effect of what is compared; without "
-    "randomisation that does not follow."
+    "the same ratio."
 )
 _NEEDED = (
-    "NNTB is how many more must be treated for one to benefit, NNTH for one to be harmed; an "
-    "interval that holds no difference runs through ∞."
+    "The difference is read as if it were the effect of what is compared; without randomisation "
+    "that does not follow. NNTB is how many more must be treated for one to benefit, NNTH for one "
+    "to be harmed; an interval that holds no difference runs through ∞."
 )
 
 
