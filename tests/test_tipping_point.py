@@ -537,6 +537,7 @@ def test_a_numeric_moderator_has_its_figure_on_the_page(tmp_path: Any) -> None:
 
 
 def test_the_shell_has_the_short_form(counted: xr.DataTree) -> None:
+    from metacart.commands.fit_words import fit_tables
     from metacart.report.time_part import time_tables
 
     made = list(time_tables(counted, mc.load_studies()))
@@ -545,6 +546,9 @@ def test_the_shell_has_the_short_form(counted: xr.DataTree) -> None:
         "How large a bias tips the answer",
         "What selection may do",
     ]
+    shown = [table.caption for table in fit_tables(counted, mc.load_studies()) if table]
+    assert shown[-3:] == [table.caption for table in made]
+    assert any("if 50 of 100 not transplanted" in caption for caption in shown)
     headings = [column.heading for column in made[-1].columns]
     assert "Why" not in headings
     assert made[1].rows[0].cells[:2] == ("Median study", "0.95")
