@@ -14,7 +14,7 @@ from metacart.inference.assemble import log_likelihood_of, replicate
 from metacart.inference.estimands import design_rows, make_draws
 from metacart.inference.prior_draws import of_findings
 from metacart.inference.records import design_of, group_of, spec_of
-from metacart.modelling.design import data_of, own_dim, scale_of
+from metacart.modelling.design import data_of, observed_values, own_dim, scale_of
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
@@ -75,7 +75,9 @@ class HeldOut:
     @property
     def observed(self) -> Array:
         """What was seen (findings,), on the natural scale."""
-        return self._natural(self.design[self.likelihood.observed].to_numpy().astype(float))
+        return observed_values(
+            self.design, self.design[self.likelihood.observed].to_numpy().astype(float)
+        )
 
     def log_density(self, fit: xr.DataTree) -> Array:
         """Return the log density of these rows (chain, draw), the study effects integrated out."""
@@ -91,11 +93,9 @@ class HeldOut:
         sample, rng = self._sample(fit), np.random.default_rng([self.seed, 6])
         sample = self._with_baselines(sample, rng)
         found = replicate(self.spec, self.design, self.likelihood, sample, rng)["y"]
-        return self._natural(found.transpose("chain", "draw", "finding").to_numpy().astype(float))
-
-    def _natural(self, values: Array) -> Array:
-        data = data_of(self.design)
-        return values / data["total"] if "total" in data else scale_of(self.design).inverse(values)
+        return observed_values(
+            self.design, found.transpose("chain", "draw", "finding").to_numpy().astype(float)
+        )
 
     def _sample(self, fit: xr.DataTree) -> xr.Dataset:
         """Return the parameters of a fit as these rows need them."""

@@ -201,10 +201,8 @@ def _measured(fit: xr.DataTree) -> dict[str, str]:
     scale, spec = scale_of(design_of(fit)), own_spec(fit)
     known = OUTCOMES.get(spec.outcome or "")
     outcome = known.title if known else (spec.outcome or "").replace("_", " ")
-    measures = {
-        "identity": ("value", ""),
-        "log": ("ratio", f"{ratio_words(spec, evidence_of(fit))}, log scale"),
-    }
+    quantity = str(design_of(fit).attrs["quantity"]) or ratio_words(spec, evidence_of(fit))
+    measures = {"identity": ("value", ""), "log": ("ratio", f"{quantity}, log scale")}
     measure, unit = measures.get(scale.name, ("rate", "% of patients"))
     return {"measure": measure, "axis": ", ".join(part for part in (outcome, unit) if part)}
 
