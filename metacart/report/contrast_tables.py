@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from metacart.report.answer_parts import kept
 from metacart.report.result_tables import points
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, column_words, count_of, level_word, probability, ratio
+from metacart.report.words import capital, column_words, level_word, probability, ratio
 from metacart.results.contrast_sensitivity import DECLARED
 
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ def analyses_table(frame: pd.DataFrame, *, short: bool = False) -> Table:
     body = []
     for name, rows in of.items():
         first = next(iter(rows.values()))
-        arms = "" if first["unanswered"] else count_of(first["findings"], "arm")
+        answered = not first["unanswered"]
+        arms = str(first["findings"]) if answered else ""
+        prior = kept(first["prior"]) if answered else ""
         cells = [_cell(rows, estimand, measure) for _, estimand, measure in wanted]
-        whole = (_title(first), arms, *cells, first["prior"])
+        whole = (_title(first), arms, *cells, prior)
         body.append(Row(whole, "strong" if name == DECLARED else ""))
     what, where = capital(column_words(str(frame.attrs["moderator"]))), "population average"
     where += "" if short else " and next study"
@@ -60,7 +63,7 @@ def analyses_table(frame: pd.DataFrame, *, short: bool = False) -> Table:
         f"{where}; risk differences in percentage points",
         [
             Column("Analysis", "text"),
-            Column("Arms"),
+            Column("Arms", "number"),
             *(Column(heading.format(level), "number") for heading, _, _ in wanted),
             Column("Prior of the log ratio"),
         ],
