@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.funnel import plot_funnel
+    from metacart.plots.grades import plot_grades
     from metacart.plots.influence import plot_influence
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.ppc import plot_ppc
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from metacart.results.cumulative import cumulative
     from metacart.results.forest_table import forest_table
     from metacart.results.funnel_table import funnel_table
+    from metacart.results.grade_table import grade_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.influence import influence
     from metacart.results.leave_one_out import leave_one_out
@@ -123,6 +125,7 @@ __all__ = [
     "flow",
     "forest_table",
     "funnel_table",
+    "grade_table",
     "heterogeneity",
     "import_studies",
     "influence",
@@ -142,6 +145,7 @@ __all__ = [
     "plot_flow",
     "plot_forest",
     "plot_funnel",
+    "plot_grades",
     "plot_immortal_time",
     "plot_influence",
     "plot_multiverse",
@@ -201,6 +205,7 @@ _HOMES = {
     "plots.cumulative": ("plot_cumulative",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
+    "plots.grades": ("plot_grades",),
     "plots.funnel": ("plot_funnel",),
     "plots.influence": ("plot_influence",),
     "plots.multiverse": ("plot_multiverse",),
@@ -225,6 +230,7 @@ _HOMES = {
     "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
     "results.forest_table": ("forest_table",),
+    "results.grade_table": ("grade_table",),
     "results.funnel_table": ("funnel_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.influence": ("influence",),

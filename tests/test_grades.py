@@ -553,3 +553,68 @@ def test_simulated_truth_is_recovered() -> None:
         )
         lower, upper = drawn.quantile([0.0005, 0.9995]).to_numpy()
         assert lower < value < upper, name
+
+
+# ---- the table of grades and its figure
+
+
+def test_the_table_sets_each_study_beside_the_model(fitted: Any) -> None:
+    table = mc.grade_table(fitted)
+    assert [*table["row"].unique()] == ["study", "median study", "population average", "next study"]
+    assert (table.groupby(["row", "label"]).size() == 5).all()
+    of = table[table["row"] == "study"].set_index(["study", "grade"])
+    assert of.loc[("a", 1), ["events", "patients", "grading"]].tolist() == [18, 19, "ASTCT"]
+    assert of.loc[("a", 3), "events"] == 1
+    found = stats.binomtest(1, 19).proportion_ci(method="exact")
+    limits = of.loc[("a", 3), ["crude_lower", "crude_upper"]].tolist()
+    assert limits == pytest.approx([found.low, found.high])
+    # severe alone tells nothing of any, any alone nothing of severe
+    assert of["events"].isna().loc[[("c", 1), ("c", 2), ("e", 3)]].all()
+    assert of.loc[("c", 3), "events"] == 3
+    for _, rows in table.groupby(["row", "label"]):
+        assert rows["median"].is_monotonic_decreasing
+    rate = fitted["posterior"]["rate"].sel(table="d", cut=3)
+    assert of.loc[("d", 3), "median"] == pytest.approx(float(rate.median()))
+    pooled = mc.summarize(fitted).set_index(["estimand", "at"])["median"]
+    own = table[table["row"] == "population average"]["median"].tolist()
+    assert own == pytest.approx(pooled["population average"].tolist())
+
+
+def test_the_figure_has_a_bar_for_each_grade(fitted: Any) -> None:
+    figure = mc.plot_grades(fitted, backend="none")
+    viz = figure.viz
+    for grade in range(6):
+        assert f"grade_{grade}" in viz.children
+    assert "Population averages by ASTCT or Lee: any grade" in viz.attrs["alt"]
+    rows = viz["rate_3"]["rate_3"]["row"].to_numpy().tolist()
+    assert rows == [*(f"table:{at}" for at in range(7)), "population average", "next study"]
+
+
+def test_ends_of_colours_are_shares(fitted: Any) -> None:
+    drawn = mc.plot_grades(fitted).viz
+    polygons = drawn["grade_3"]["grade_3"]
+    # of 75 patients on Penn 35 have grade 3 or higher, in one band of three stripes
+    x = polygons.sel(row="table:3").item().get_paths()[0].vertices[:, 0]
+    assert (x.min(), x.max()) == pytest.approx((0.0, 35 / 75))
+    x = polygons.sel(row="population average").item().get_paths()[0].vertices[:, 0]
+    table = mc.grade_table(fitted)
+    own = table[table["row"] == "population average"]["median"].tolist()
+    assert (x.min(), x.max()) == pytest.approx((own[3], own[2]))
+    marks = drawn["rate_1"]["rate_1"].sel(row="table:0").item().get_offsets()
+    shrunken = table[(table["study"] == "a") & (table["grade"] == 1)]["median"].item()
+    assert marks[0, 0] == pytest.approx(shrunken)
+
+
+def test_figure_files(fitted: Any, tmp_path: Path) -> None:
+    mc.plot_grades(fitted, file=tmp_path / "grades.png")
+    assert (tmp_path / "grades.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match=r"\.png, \.svg, \.pdf"):
+        mc.plot_grades(fitted, file=tmp_path / "grades.gif")
+
+
+def test_a_fit_without_grades_is_refused() -> None:
+    table = pd.DataFrame({"study": ["a", "b"], "events": [1, 2], "total": [9, 9]})
+    fit = mc.fit(ModelSpec(likelihood="binomial"), table, seed=1, progress=False)
+    for verb in (mc.grade_table, mc.plot_grades):
+        with pytest.raises(InputError, match=rf"{verb.__name__}\(fit\): a fit without grades"):
+            verb(fit)

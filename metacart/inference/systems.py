@@ -304,8 +304,14 @@ def _reported(sample: xr.Dataset, design: xr.Dataset, system: System, seed: int)
 
 
 def _judged(sample: xr.Dataset, names: list[str], estimands: xr.Dataset) -> xr.Dataset:
-    """Return parameters with estimands, rates on the model scale, where one near 0 is no spike."""
+    """Return parameters with estimands, rates on the model scale, where one near 0 is no spike.
+
+    The rate of a study without events is skewed on either scale: it is judged as an angle, on
+    which a proportion varies evenly.
+    """
     judged = sample[[name for name in names if name in sample]]
+    if "rate" in judged:
+        judged["rate"] = np.arcsin(np.sqrt(judged["rate"]))
     for name, values in estimands.data_vars.items():
         if name not in judged:
             judged[str(name)] = _linked(values) if "scale" in values.attrs else values
