@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, System
+    from metacart.plots.benefit_risk import plot_benefit_risk
     from metacart.plots.calibration import plot_calibration
     from metacart.plots.coverage import plot_coverage
     from metacart.plots.cumulative import plot_cumulative
@@ -62,7 +63,9 @@ if TYPE_CHECKING:
     from metacart.report.build import report
     from metacart.results.absolute import absolute
     from metacart.results.average_models import average_models
+    from metacart.results.benefit_risk import benefit_risk
     from metacart.results.bias_sensitivity import bias_sensitivity
+    from metacart.results.borrowing import borrowing
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
     from metacart.results.conflict import conflict
@@ -107,7 +110,9 @@ __all__ = [
     "absolute",
     "account",
     "average_models",
+    "benefit_risk",
     "bias_sensitivity",
+    "borrowing",
     "calibrate",
     "check_studies",
     "cohorts",
@@ -139,6 +144,7 @@ __all__ = [
     "origin_probabilities",
     "overlap",
     "parse_prior",
+    "plot_benefit_risk",
     "plot_calibration",
     "plot_coverage",
     "plot_cumulative",
@@ -200,6 +206,7 @@ _HOMES = {
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood", "System"),
+    "plots.benefit_risk": ("plot_benefit_risk",),
     "plots.calibration": ("plot_calibration",),
     "plots.coverage": ("plot_coverage",),
     "plots.cumulative": ("plot_cumulative",),
@@ -222,6 +229,8 @@ _HOMES = {
     "report.build": ("report",),
     "results.absolute": ("absolute",),
     "results.average_models": ("average_models",),
+    "results.benefit_risk": ("benefit_risk",),
+    "results.borrowing": ("borrowing",),
     "results.calibration": ("calibrate",),
     "results.bias_sensitivity": ("bias_sensitivity",),
     "results.checks": ("diagnostics", "predictive_checks"),

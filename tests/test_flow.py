@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 import metacart as mc
 from metacart.errors import InputError
-from metacart.evidence import choice, kinds
+from metacart.evidence import choice, kinds, several
 from metacart.evidence.flow import PHASES, RULES
 from metacart.records.study import Study
 
@@ -71,10 +71,10 @@ def test_it_is_the_sum_of_the_account(library: mc.Studies, model: str) -> None:
     assert last["findings"] == len(used)
     assert last["studies"] == used["study"].nunique()
     assert last["arms"] == len(used[["study", "arm"]].drop_duplicates())
-    outcome = mc.load_model(model).outcome
+    spec = mc.load_model(model)
     left = table[table["reason"].str.startswith("no ") & (table["phase"] == "reporting")]
     assert left["findings"].sum() == (account["rule"] == "another outcome").sum()
-    assert outcome is not None
+    assert spec.outcome is not None or spec.outcomes
 
 
 def test_the_four_papers_by_hand(papers: list[Study]) -> None:
@@ -138,7 +138,7 @@ def test_overlapping_subgroups_never_make_patients(study_data: Data) -> None:
 def test_every_rule_of_the_choice_has_its_place() -> None:
     steps = {
         node.args[0].value
-        for module in (choice, kinds)
+        for module in (choice, kinds, several)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -255,7 +255,9 @@ def test_what_is_no_path() -> None:
             load_studies(given)
         assert str(error.value).startswith(f"studies: {message}")
     for given in (None, 3, ""):
-        with pytest.raises(InputError, match=r"^model: .* or a ModelSpec; try: one of cd22_cr, "):
+        with pytest.raises(
+            InputError, match=r"^model: .* or a ModelSpec; try: one of benefit_risk, cd22_cr, "
+        ):
             load_model(given)
         if given is not None:
             with pytest.raises(InputError, match=r"^models: .*; allowed: a path"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -200,31 +201,15 @@ def test_verbs_that_take_any_fit(name: str, fits: Callable[[str], Any]) -> None:
     assert mc.predictive(fit, seed=2)["y"].sizes["finding"] == len(TABLES[name])
 
 
-ABOUT_ONE_MEAN: dict[str, Callable[[Any], Any]] = {
-    "absolute": lambda fit: mc.absolute(fit, baseline=0.5),
-    "compare_published": mc.compare_published,
-    "conflict": mc.conflict,
-    "contrast": lambda fit: mc.contrast(fit, "scfv", "human", "murine"),
-    "cumulative": mc.cumulative,
-    "forest_table": mc.forest_table,
-    "funnel_table": mc.funnel_table,
-    "heterogeneity": mc.heterogeneity,
-    "influence": mc.influence,
-    "leave_one_out": mc.leave_one_out,
-    "plot_cumulative": mc.plot_cumulative,
-    "plot_forest": mc.plot_forest,
-    "plot_funnel": mc.plot_funnel,
-    "plot_influence": mc.plot_influence,
-    "plot_ppc": mc.plot_ppc,
-    "plot_prior_posterior": mc.plot_prior_posterior,
-    "plot_regression": lambda fit: mc.plot_regression(fit, "age"),
-    "power_scaling": mc.power_scaling,
-    "predict": lambda fit: mc.predict(fit, at={"age": 12}),
-    "prior_sensitivity": mc.prior_sensitivity,
-    "regression_table": lambda fit: mc.regression_table(fit, "age"),
-    "small_study_effects": mc.small_study_effects,
-    "study_estimates": mc.study_estimates,
-}
+OF_ANY_FIT = {"summarize", "diagnostics", "predictive", "predictive_checks", "save_fit"}
+OF_SEVERAL = {"benefit_risk", "borrowing", "plot_benefit_risk", "grade_table", "plot_grades"}
+ABOUT_ONE_MEAN = [
+    name
+    for name in mc.__all__
+    if inspect.isfunction(getattr(mc, name))
+    and next(iter(inspect.signature(getattr(mc, name)).parameters), "") == "fit"
+    and name not in OF_ANY_FIT | OF_SEVERAL
+]
 
 
 def test_models_of_several_means_are_not_averaged(fits: Callable[[str], Any]) -> None:
@@ -234,8 +219,13 @@ def test_models_of_several_means_are_not_averaged(fits: Callable[[str], Any]) ->
 
 @pytest.mark.parametrize("verb", ABOUT_ONE_MEAN)
 def test_a_verb_about_one_mean_is_refused_by_name(verb: str, fits: Callable[[str], Any]) -> None:
+    needed = [
+        each
+        for each in inspect.signature(getattr(mc, verb)).parameters.values()
+        if each.default is each.empty
+    ]
     with pytest.raises(InputError) as caught:
-        ABOUT_ONE_MEAN[verb](fits("chain"))
+        getattr(mc, verb)(fits("chain"), *("any" for _ in needed[1:]))
     message = str(caught.value)
     assert message.startswith(f"{verb}(fit): a fit of the chain likelihood, which has several")
     assert "try: summarize(fit)" in message

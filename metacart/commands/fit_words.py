@@ -51,17 +51,23 @@ def show_fit(
     contrasts : mapping of str to DataFrame, optional
         From ``contrast``: then the answer is about these.
     """
+    from metacart.inference.one_mean import is_system
     from metacart.inference.records import evidence_of, spec_of
     from metacart.report.answer import answer, question_of
     from metacart.report.basis import basis_of
-    from metacart.report.words import outcome_of
+    from metacart.report.several import several_answer
+    from metacart.report.words import asked_of
     from metacart.results.summary import summary_with_errors
 
     spec = spec_of(fit)
-    outcome = outcome_of(spec.outcome, studies.vocabulary)
+    outcome = asked_of(spec, studies.vocabulary)
     title, asked = question_of(spec.title, spec.question, outcome)
     basis = basis_of(evidence_of(fit), spec, studies)
-    found = answer(fit, summary_with_errors(fit), contrasts or {}, outcome, basis)
+    summary = summary_with_errors(fit)
+    if is_system(fit):
+        found = several_answer(fit, summary, studies)
+    else:
+        found = answer(fit, summary, contrasts or {}, outcome, basis)
     show_words(title)
     show_words(asked)
     say("")
@@ -118,11 +124,13 @@ def _numeric(fit: xr.DataTree) -> Iterator[str]:
 
 def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
     """Yield the estimands, thresholds, levels, comparisons and spread of a fit, as on the page."""
+    from metacart.inference.one_mean import is_system
     from metacart.inference.records import spec_of
     from metacart.report.absolute_part import absolute_part
     from metacart.report.check_tables import heterogeneity_table
     from metacart.report.contrast_tables import analyses_table, origins_table
     from metacart.report.result_tables import estimand_table, level_table, threshold_table
+    from metacart.report.several import several_table
     from metacart.report.time_part import time_tables
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.heterogeneity import heterogeneity
@@ -130,6 +138,9 @@ def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
     from metacart.results.summary import summary_with_errors
 
     summary = summary_with_errors(fit)
+    if is_system(fit):
+        yield several_table(fit, summary, studies)
+        return
     yield estimand_table(fit, summary)
     yield threshold_table(fit, summary)
     yield level_table(fit)

@@ -36,6 +36,8 @@ class Candidate:
         The findings of which its table of grades is made, itself the first.
     joins : Candidate or None
         The finding into whose table of grades it enters.
+    part : str
+        For a question of several outcomes, for which of them it stands.
     """
 
     study: Study
@@ -51,6 +53,7 @@ class Candidate:
     bands: tuple[tuple[int, int, int], ...] = ()
     parts: tuple[Candidate, ...] = ()
     joins: Candidate | None = None
+    part: str = ""
 
     @property
     def key(self) -> str:

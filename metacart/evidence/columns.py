@@ -140,13 +140,20 @@ def spec_faults(studies: Studies, spec: ModelSpec) -> list[Fault]:
 
 
 def _question_faults(studies: Studies, spec: ModelSpec) -> Iterator[Fault]:
-    if spec.outcome is None:
+    several = spec.likelihood in ("joint", "chain")
+    if several and len(spec.outcomes) < 2:
+        found = ", ".join(spec.outcomes) or "this key is missing"
+        hint = 'outcomes = ["complete_remission", "severe_crs"]'
+        yield Fault("outcomes", found, f"two or more of {', '.join(studies.vocabulary)}", hint)
+    elif spec.outcome is None and not spec.outcomes:
         yield Fault("outcome", "this key is missing", ", ".join(studies.vocabulary))
-    else:
+    for name in spec.outcomes:
+        yield from _unknown("outcomes", name, studies.vocabulary)
+    if spec.outcome is not None:
         yield from _unknown("outcome", spec.outcome, studies.vocabulary)
     if spec.exposure is not None:
         yield from _unknown("exposure", spec.exposure, EXPOSURES)
-        if spec.likelihood in ("binomial", "beta_binomial", "survival", "grades"):
+        if spec.likelihood in ("binomial", "beta_binomial", "survival", "grades", "joint", "chain"):
             yield Fault(
                 "exposure",
                 f"'{spec.exposure}' compares groups, but {spec.likelihood} takes whole arms",

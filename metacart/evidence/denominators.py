@@ -86,6 +86,8 @@ def fallbacks(evidence: pd.DataFrame, spec: ModelSpec) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in population_order(spec)}
     if "population" not in evidence.columns:
         return {}
+    if spec.likelihood == "chain":  # later stages are of other patients by their nature
+        evidence = evidence[evidence["stage"] == spec.outcomes[0]]
     names = _names(evidence)
     for position, population in enumerate(evidence["population"].tolist()):
         ratio = _compares(evidence)

@@ -38,6 +38,7 @@ RULES: Mapping[str, str] = {
     "another report": "used",
     "measure": "used",
     "cohort": "used",
+    "stage": "used",
 }
 _WORDS = {
     "set aside": "set aside in the study file",
@@ -49,6 +50,7 @@ _WORDS = {
     "another report": "another number of the same patients",
     "measure": "another measure than most give",
     "cohort": "another paper on the same cohort",
+    "stage": "not the patients who came through the stage before",
 }
 _COLUMNS = "phase row reason studies cohorts arms patients findings counted"
 
@@ -200,7 +202,9 @@ def _phase(step: str) -> str:
 def _reason(step: str, spec: ModelSpec, studies: Studies) -> str:
     """Return what a rule leaves out in words."""
     if step == "another outcome":
-        return f"no {studies.vocabulary[spec.outcome or ''].title} reported"
+        names = spec.outcomes or (spec.outcome or "",)
+        titles = [studies.vocabulary[name].title for name in names]
+        return f"no {' or '.join(titles)} reported"
     if step.startswith("include "):
         name = step.removeprefix("include ")
         wanted = " or ".join(

@@ -156,6 +156,8 @@ def value_columns(spec: ModelSpec) -> tuple[str, ...]:
     """Return the columns of the values that a question takes."""
     if spec.likelihood == "hsct":
         return HSCT_COLUMNS
+    if spec.likelihood == "chain":
+        return ("stage", *COUNT_COLUMNS)
     return {
         "grades": GRADE_COLUMNS,
         "ratio": RATIO_COLUMNS,

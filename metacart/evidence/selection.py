@@ -23,6 +23,7 @@ from metacart.evidence.kinds import value_columns, values_of
 from metacart.evidence.library import load_studies, spec_of
 from metacart.evidence.library_gates import library_gates
 from metacart.evidence.origin import in_file
+from metacart.evidence.several import choose_several
 from metacart.evidence.source import PathLike
 from metacart.evidence.values import value_words
 from metacart.records.spec import FILTERS, ModelSpec
@@ -51,8 +52,8 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     -------
     DataFrame
         At most one row for an arm, or for a study when the likelihood is ``hsct``, or for a band
-        of grades when it is ``grades``, in the order of the studies: where the number stands, what
-        the arm is, and the likelihood's columns.
+        of grades when it is ``grades``, or for each of several outcomes, in the order of the
+        studies: where the number stands, what the arm is, and the likelihood's columns.
 
     Raises
     ------
@@ -73,7 +74,9 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     unadjusted. For grades one table an arm: most patients, then a reported table, then counts at
     several cuts of the same patients put together; of a cohort not a report of one cut where
     another of at least half as many patients has more. At last one report a cohort, by the
-    question's ``representative``.
+    question's ``representative``. Several outcomes are asked one by one; a later stage of a chain
+    is among the responders, or among the exposed of a comparison by the stage before, and is left
+    out where its patients are not as many as came through that stage.
     Filters match a level as recorded or as recoded.
     """
     import pandas as pd
@@ -144,7 +147,7 @@ def candidates_of(studies: Studies, spec: ModelSpec) -> list[Candidate]:
     """Return every finding with the rule that decided; raises `InputError` for a faulty spec."""
     if faults := spec_faults(studies, spec):
         raise InputError(in_file(spec, faults))
-    return choose(studies, spec)
+    return choose_several(studies, spec) if spec.outcomes else choose(studies, spec)
 
 
 def studies_of(source: StudySource | None) -> Studies:
@@ -212,6 +215,10 @@ def _empty(spec: ModelSpec, chosen: list[Candidate]) -> Fault:
 
 def _rows(candidate: Candidate, spec: ModelSpec) -> list[dict[str, Any]]:
     """Return the rows of a finding: one, but of a table of grades one a band."""
+    if spec.outcomes:
+        stage = {"stage": candidate.part} if spec.likelihood == "chain" else {}
+        count = {"events": candidate.events, "total": candidate.total}
+        return [_row(candidate, spec) | stage | count]
     if spec.likelihood != "grades":
         return [_row(candidate, spec) | values_of(candidate)]
     return [_row(part, spec) | values for part, values in grade_rows(candidate)]
@@ -227,7 +234,7 @@ def _row(candidate: Candidate, spec: ModelSpec) -> dict[str, Any]:
         "arm_label": arm.label or arm.id,
         "cohort": study.cohort,
         "year": study.citation.year,
-        "outcome": spec.outcome,
+        "outcome": candidate.part or spec.outcome,
         "population": finding.population,
         "timepoint": candidate.timepoint,
         "at": finding.at,

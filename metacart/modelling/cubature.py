@@ -12,6 +12,9 @@ from metacart.modelling.likelihood import Array
 __all__ = ["log_integral"]
 
 _NODES = {1: 21, 2: 11, 3: 7, 4: 5, 5: 4}  # a dimension
+# the rows of a lower triangular factor L of the curvature, L L'
+Root = list[list[Array]]
+
 _STEP, _ROUNDS, _FAR = 1e-3, 8, 4.0
 
 
@@ -44,41 +47,67 @@ def log_integral(log_value: Callable[[Array], Array], shape: tuple[int, ...], si
 
     e = np.zeros((*shape, size))
     for _ in range(_ROUNDS):
-        slope, bend = _derivatives(total, e)
-        move = np.linalg.solve(-bend, slope[..., None])[..., 0]
-        length = np.linalg.norm(move, axis=-1, keepdims=True)
+        slope, root = _derivatives(total, e)
+        move = _back(root, _forward(root, slope))
+        length = np.sqrt((move**2).sum(axis=-1, keepdims=True))
         e = e + move * np.minimum(1.0, _FAR / np.maximum(length, 1e-12))
         if not np.any(length > 1e-2):
             break
-    _, bend = _derivatives(total, e)
-    spread = np.linalg.cholesky(np.linalg.inv(-bend))
+    _, root = _derivatives(total, e)
     nodes, log_weights = _rule(size)
     terms = [
-        total(e + spread @ node) + weight for node, weight in zip(nodes, log_weights, strict=True)
+        total(e + _back(root, np.broadcast_to(node, e.shape))) + weight
+        for node, weight in zip(nodes, log_weights, strict=True)
     ]
     top = np.max(terms, axis=0)
     log_sum = top + np.log(np.sum([np.exp(term - top) for term in terms], axis=0))
-    _, log_volume = np.linalg.slogdet(spread)
+    log_volume = -sum(np.log(root[k][k]) for k in range(size))
     return np.asarray(log_sum + log_volume - 0.5 * size * np.log(2.0 * np.pi))
 
 
-def _derivatives(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
-    """Return slope and curvature by differences: they place nodes, and decide no value."""
+def _derivatives(function: Callable[[Array], Array], at: Array) -> tuple[Array, Root]:
+    """Return the slope, and the root of the curvature, by differences.
+
+    They place nodes, and decide no value.
+    """
     size = at.shape[-1]
     middle = function(at)
     steps = _STEP * np.eye(size)
     up, down = ([function(at + sign * step) for step in steps] for sign in (1.0, -1.0))
     slope = np.stack([(a - b) / (2.0 * _STEP) for a, b in zip(up, down, strict=True)], axis=-1)
-    bend = np.empty((*middle.shape, size, size))
+    root: Root = []
     for i in range(size):
-        bend[..., i, i] = (up[i] - 2.0 * middle + down[i]) / _STEP**2
-        for j in range(i):
-            both = function(at + steps[i] + steps[j])
-            bend[..., i, j] = bend[..., j, i] = (both - up[i] - up[j] + middle) / _STEP**2
-    # differences lose digits: never flatter than the effects alone, whose curvature is -1
-    values, vectors = np.linalg.eigh(bend)
-    held = np.minimum(values, -1.0)
-    return slope, (vectors * held[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+        row: list[Array] = []
+        for j in range(i + 1):
+            if i == j:
+                entry = (2.0 * middle - up[i] - down[i]) / _STEP**2
+            else:
+                both = function(at + steps[i] + steps[j])
+                entry = (up[i] + up[j] - middle - both) / _STEP**2
+            entry = entry - sum(a * b for a, b in zip(row, root[j] if j < i else row, strict=False))
+            # differences lose digits: never flatter than the effects alone, whose pivots are 1
+            row.append(np.sqrt(np.maximum(entry, 1.0)) if i == j else entry / root[j][j])
+        root.append(row)
+    return slope, root
+
+
+def _forward(root: Root, right: Array) -> Array:
+    """Return the solution of L x = right."""
+    solved: list[Array] = []
+    for k, row in enumerate(root):
+        known = sum(entry * x for entry, x in zip(row[:-1], solved, strict=True))
+        solved.append((right[..., k] - known) / row[-1])
+    return np.stack(solved, axis=-1)
+
+
+def _back(root: Root, right: Array) -> Array:
+    """Return the solution of L' x = right."""
+    size = len(root)
+    solved: dict[int, Array] = {}
+    for k in reversed(range(size)):
+        known = sum(root[i][k] * solved[i] for i in range(k + 1, size))
+        solved[k] = (right[..., k] - known) / root[k][k]
+    return np.stack([solved[k] for k in range(size)], axis=-1)
 
 
 @cache

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.modelling.arms import logit_density
-from metacart.modelling.counts import crude_counts, logp_binomial
+from metacart.modelling.centring import centring_of
+from metacart.modelling.counts import approximate_binomial, crude_counts, logp_binomial
 from metacart.modelling.cubature import log_integral
 from metacart.modelling.likelihood import Array, Parameter, Priors
 from metacart.modelling.reading_several import read_outcomes, read_stages
@@ -113,7 +114,11 @@ def _of(sample: xr.Dataset, name: str, design: xr.Dataset) -> Array:
 
 
 def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
-    """Build the graph: theta = mu + tau (L z), z standard normal for each study and outcome."""
+    """Build the graph: theta = mu + tau (L e), e standard normal for each study and outcome.
+
+    The level of an outcome given those before it is normal about m with SD s = tau times the
+    diagonal of L; it is sampled as z ~ Normal(λ m, s^λ), partially non-centred.
+    """
     import pymc as pm
 
     dim, labels = dim_of(design), _labels(design)
@@ -132,7 +137,6 @@ def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
         for name in ("mu", "tau"):
             distribution, arguments = priors[name].pymc()
             scalars[name] = getattr(pm, distribution)(name, **arguments, dims=dim)
-        z = pm.Normal("z", dims=("study", dim))
         if _correlated(design):
             shapes = lkj_shapes(len(labels))
             share = pm.Beta("share", alpha=shapes, beta=shapes, dims="pair")
@@ -140,15 +144,46 @@ def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
             factor = _factor(partial, len(labels), pm.math.sqrt)
         else:
             factor = _identity(len(labels))
-        effects = pm.math.stack(_effects(z, factor), axis=-1)
-        level = data["level"]
-        theta = pm.Deterministic(
-            "theta",
-            scalars["mu"][level] + scalars["tau"][level] * effects[data["group"], level],
-            dims="finding",
-        )
+        levels = pm.math.stack(_sampled(scalars, factor, _shares(design, priors)), axis=-1)
+        theta = pm.Deterministic("theta", levels[data["group"], data["level"]], dims="finding")
         pm.Binomial("y", n=data["total"], logit_p=theta, observed=data["events"], dims="finding")
     return model
+
+
+def _sampled(scalars: dict[str, Any], factor: list[list[Any]], shares: Array) -> list[Any]:
+    """Return the levels of all studies by outcome, each given those before it."""
+    import pymc as pm
+
+    levels: list[Any] = []
+    standard: list[Any] = []
+    for k, row in enumerate(factor):
+        mu, tau, share = scalars["mu"][k], scalars["tau"][k], shares[:, k]
+        known = [
+            entry * e for entry, e in zip(row[:-1], standard, strict=True) if not _is_zero(entry)
+        ]
+        middle = mu + tau * sum(known) if known else mu
+        spread = tau * row[-1]
+        z = pm.Normal(f"z_{k}", mu=share * middle, sigma=spread**share, dims="study")
+        away = z - share * middle
+        levels.append(middle + spread ** (1.0 - share) * away)
+        standard.append(away / spread**share)
+    return levels
+
+
+def _shares(design: xr.Dataset, priors: Priors) -> Array:
+    """Return how far each level of each study is sampled centred (study, outcome)."""
+    estimate, variance = approximate_binomial(_data(design))
+    group, level = design["group"].to_numpy(), design["level"].to_numpy()
+    # a study that does not report an outcome has nothing to centre by
+    shares = np.zeros((design.sizes["study"], len(_labels(design))))
+    for position in range(shares.shape[1]):
+        own = level == position
+        studies, place = np.unique(group[own], return_inverse=True)
+        x = np.zeros((int(own.sum()), 0))
+        shares[studies, position] = centring_of(
+            estimate[own], variance[own], x, place, priors["tau"]
+        )
+    return shares
 
 
 # --- draws --------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def rule_faults(spec: ModelSpec, evidence: pd.DataFrame) -> list[Fault]:
         faults += _outside(f"include.{name}", name, wanted, allowed, evidence)
     if spec.outcome is not None:
         faults += _outside("outcome", "outcome", (spec.outcome,), (spec.outcome,), evidence)
-    if spec.population:
+    if spec.population and spec.likelihood != "chain":  # there it is of the first stage
         faults += _outside("population", "population", spec.population, spec.population, evidence)
     return faults
 

@@ -117,7 +117,8 @@ def plot_flow(
         check_file(file)
     collection, spec = studies_of(studies), spec_of(spec)
     table = flow(collection, spec)
-    outcome = collection.vocabulary[spec.outcome or ""].title
+    names = spec.outcomes or (spec.outcome or "",)
+    outcome = " or ".join(collection.vocabulary[name].title for name in names)
     stages = _stages(table, collection, outcome)
     title = f"From the library to the numbers: {spec.title or capital(outcome)}"
     with style():

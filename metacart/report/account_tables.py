@@ -17,7 +17,7 @@ from metacart.report.cells import exact_rate, level_cell, recorded_level, study_
 from metacart.report.questions import Question
 from metacart.report.rules import reader_rule
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, column_words, count_of, join, outcome_of
+from metacart.report.words import asked_of, capital, column_words, count_of, join, outcome_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +39,10 @@ _PRODUCT = ("scfv", "scfv_certainty", "same_product", "target", "costimulation")
 def _bears(question: Question, studies: Studies) -> pd.Series[bool]:
     """Which findings of the account are about the outcome of the question."""
     table, spec = question.account, question.spec
-    graded_by = outcome_of(spec.outcome, studies.vocabulary).graded_by
-    graded = (table["kind"] == "grades") & (table["outcome"] == graded_by)
-    return (table["outcome"] == spec.outcome) | graded
+    names = [name for name in (spec.outcome, *spec.outcomes) if name]
+    graded_by = [outcome_of(name, studies.vocabulary).graded_by for name in names]
+    graded = (table["kind"] == "grades") & table["outcome"].isin(graded_by)
+    return table["outcome"].isin(names) | graded
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def left_out(question: Question, studies: Studies) -> LeftOut:
     """Return the findings of the outcome that were left out, one table a reason."""
     groups = _left_out(question, studies)
     count = sum(map(len, groups.values()))
-    outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
+    outcome = asked_of(question.spec, studies.vocabulary).title
     reasons = f", for {count_of(len(groups), 'reason')}" if len(groups) > 1 else ""
     columns = [
         Column("Study"),

@@ -142,6 +142,10 @@ def basis_of(evidence: pd.DataFrame, spec: ModelSpec, studies: Studies) -> Basis
         else:
             events = studies.vocabulary[spec.outcome or ""].counted_by
             groups.append(_compared(study, arm, finding, spec, events))
+    if spec.outcomes or "grade_from" in evidence:
+        # an arm has several rows, about the same patients
+        groups.sort(key=lambda group: -(group.patients or 0))
+        groups = list({(group.study.id, group.arm.id): group for group in groups[::-1]}.values())
     return Basis(tuple(groups), spec.exposure)
 
 

@@ -151,7 +151,9 @@ def _sections(
 ) -> list[Section]:
     # the engine takes seconds to import: a faulty input is told before
     from metacart.inference.fit import fit
+    from metacart.inference.one_mean import is_system
     from metacart.report.section import answered, unanswered
+    from metacart.report.several import answered_several
 
     sections = []
     with _progress(len(questions), progress) as say:
@@ -165,7 +167,8 @@ def _sections(
             say(name, "fitting")
             result = fit(question.spec, question.evidence, seed=seed, progress=False)
             say(name, "drawing figures, writing tables")
-            sections.append(answered(question, result, studies, own))
+            make = answered_several if is_system(result) else answered
+            sections.append(make(question, result, studies, own))
     return sections
 
 

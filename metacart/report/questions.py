@@ -17,7 +17,7 @@ from metacart.evidence.library import list_models, load_model
 from metacart.evidence.selection import account, tabulate
 from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
-from metacart.modelling.likelihoods import find_likelihood
+from metacart.modelling.likelihoods import find_likelihood, find_system
 from metacart.modelling.moderators import level_text
 from metacart.modelling.priors import resolve_priors
 from metacart.records.spec import ModelSpec
@@ -153,7 +153,9 @@ def _ask(spec: ModelSpec, studies: Studies) -> Question:
     evidence = None
     try:
         evidence = tabulate(studies, spec)
-        resolve_priors(spec, bind(spec, evidence), find_likelihood(spec))
+        design = bind(spec, evidence)
+        if find_system(spec) is None:
+            resolve_priors(spec, design, find_likelihood(spec))
     except InputError as error:
         if not all(fault.unanswerable for fault in error.faults):
             raise

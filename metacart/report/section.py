@@ -34,10 +34,11 @@ from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.parts import Part
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
+from metacart.report.record_words import diagnosis_words, record_of
 from metacart.report.regression_part import regression_part
 from metacart.report.tables import Table
 from metacart.report.time_part import time_part
-from metacart.report.words import capital, count_of, event_of, join, outcome_of
+from metacart.report.words import asked_of, capital, count_of, event_of, join
 from metacart.results.checks import diagnostics, predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.contrast_sensitivity import contrast_sensitivity
@@ -54,7 +55,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["Section", "answered", "unanswered"]
+__all__ = [
+    "Section",
+    "answered",
+    "common_facts",
+    "finding_words",
+    "predictive_words",
+    "unanswered",
+    "write_tables",
+]
 
 # with so few studies, their effects drawn anew, replicates spread over all that papers report
 _HARDLY_FAILS = 2
@@ -147,9 +156,10 @@ class Section:
     versions: Mapping[str, str]
 
 
-def _common(question: Question, studies: Studies) -> dict[str, Any]:
+def common_facts(question: Question, studies: Studies) -> dict[str, Any]:
+    """Return what the section of any question says."""
     spec = question.spec
-    outcome = outcome_of(spec.outcome, studies.vocabulary)
+    outcome = asked_of(spec, studies.vocabulary)
     title, asked = question_of(spec.title, spec.question, outcome)
     shown = accounts.studies_shown(question, studies)
     return {
@@ -168,7 +178,8 @@ def _touching(question: Question, studies: Studies) -> set[str]:
     spec = question.spec
     names = (
         spec.outcome,
-        outcome_of(spec.outcome, studies.vocabulary).graded_by,
+        *spec.outcomes,
+        asked_of(spec, studies.vocabulary).graded_by,
         spec.exposure,
         *spec.moderator_columns,
     )
@@ -179,10 +190,10 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
     """Return the section of a question that the evidence cannot answer, and write its tables."""
     papers = "this paper" if len(studies) == 1 else f"these {count_of(len(studies), 'paper')}"
     used = question.evidence
-    common = _common(question, studies)
+    common = common_facts(question, studies)
     reasons = [*question.reasons, *accounts.left_out_levels(question, studies)]
     if used is None:
-        outcome = outcome_of(question.spec.outcome, studies.vocabulary).title
+        outcome = asked_of(question.spec, studies.vocabulary).title
         left = common["left"].count
         recorded = count_of(left, f"finding of {outcome}", f"findings of {outcome}")
         reasons.append(
@@ -201,7 +212,7 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
         crude=accounts.crude_table(question, studies),
         tables={},
         figures=draw_flow(question.spec, studies, folder),
-        files=_write(frames, folder),
+        files=write_tables(frames, folder),
         record={},
         versions={},
     )
@@ -210,7 +221,7 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
 def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Path) -> Section:
     """Return the section of a fit, and write its tables, figures and the fit itself."""
     scale = scale_of(design_of(fit))
-    outcome = outcome_of(question.spec.outcome, studies.vocabulary)
+    outcome = asked_of(question.spec, studies.vocabulary)
     contrasts = {
         "-".join([name, level_text(level), level_text(reference)]): contrast(
             fit, name, level, reference
@@ -254,12 +265,12 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         frames |= part.frames
     used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)
     frames |= {"risk-of-bias": risk_of_bias(used, tool=tool), "flow": flow(studies, question.spec)}
-    files = _write(frames, folder)
+    files = write_tables(frames, folder)
     save_fit(fit, folder / "fit.nc")
     converged = bool(fit.attrs["converged"])
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
-    labels, counts = _labels(question.evidence, fit), counts_of_arms(question.evidence)
+    labels, counts = finding_words(question.evidence, fit), counts_of_arms(question.evidence)
     levels = results.level_table(fit)
     tables: dict[str, Table] = {
         "bias": bias_table(used, tool),
@@ -283,7 +294,7 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     if not published.empty:
         tables["published"] = published_table(published, scale)
     return Section(
-        **_common(question, studies),
+        **common_facts(question, studies),
         state="answered" if converged else "failed",
         gate="" if converged else str(fit.attrs["gate"]),
         short=found.short if converged else "No answer: the computation failed its check.",
@@ -302,16 +313,17 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
             for frame in contrasts.values()
         ),
         analyses=tuple(map(analyses_table, analyses)),
-        predictive=_predictive_words(checks, labels, counts, len(basis.studies)),
-        diagnosis=f"{_diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
+        predictive=predictive_words(checks, labels, counts, len(basis.studies)),
+        diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         figures=draw_figures(fit, studies, folder) | draw_flow(question.spec, studies, folder),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
-        record=_record(fit),
+        record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),
     )
 
 
-def _write(frames: Mapping[str, pd.DataFrame | None], folder: Path) -> dict[str, str]:
+def write_tables(frames: Mapping[str, pd.DataFrame | None], folder: Path) -> dict[str, str]:
+    """Write tables into a folder, and return their addresses by words."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, frame in frames.items():
@@ -331,7 +343,7 @@ def _fault_frame(question: Question) -> pd.DataFrame:
     )
 
 
-def _labels(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
+def finding_words(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
     """Return each finding of the design by the words of a reader."""
     names = [str(name) for name in design_of(fit)["finding"].to_numpy()]
     if used is None:
@@ -342,7 +354,7 @@ def _labels(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
     }
 
 
-def _predictive_words(
+def predictive_words(
     checks: pd.DataFrame, labels: Mapping[str, str], counts: bool, studies: int
 ) -> str:
     """Say whether the reported numbers look like data of the model, and what that is worth."""
@@ -365,30 +377,3 @@ def _predictive_words(
         f"{basis}{some} surprising: {names}. "
         f"By chance about {0.05 * len(checks):.1f} of {len(checks)} would be."
     )
-
-
-def _diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
-    verdict = "Passed." if fit.attrs["converged"] else "Failed: the result must not be used."
-    whole = frame.iloc[0]
-    if fit.attrs["method"] == "exact":
-        parts = [f"Pareto k̂ of the importance weights {whole['pareto_k']:.2f}"]
-        parts.append(f"effective sample size {whole['importance_ess']:.0f}")
-    else:
-        parts = [f"{count_of(int(whole['divergences']), 'divergent transition')}"]
-        if frame["r_hat"].notna().any():
-            parts.append(f"largest R̂ {frame['r_hat'].max():.3f}")
-        smallest = frame[["ess_bulk", "ess_tail"]].min().min()
-        parts.append(f"smallest effective sample size {smallest:.0f}")
-    gate = "" if fit.attrs["converged"] else f" The gate: {frame.attrs['gate']}."
-    return f"{verdict} {capital(join(parts))}.{gate}"
-
-
-def _record(fit: xr.DataTree) -> dict[str, str]:
-    sizes = fit["posterior"].sizes
-    return {
-        "Seed": str(fit.attrs["seed"]),
-        "Draws": f"{sizes['chain']} chains of {sizes['draw']} after tuning",
-        "Method": str(fit.attrs["method"]),
-        "Hash of the question": str(fit.attrs["spec_hash"]),
-        "Hash of the evidence": str(fit.attrs["evidence_hash"]),
-    }

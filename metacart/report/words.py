@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from metacart.records.spec import ModelSpec
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES, Outcome
 from metacart.scales import Scale
 
 __all__ = [
     "POPULATIONS",
+    "asked_of",
     "capital",
     "column_words",
     "count_of",
@@ -253,6 +255,14 @@ def outcome_of(name: str | None, vocabulary: Any = OUTCOMES) -> Outcome:
         return known
     title = (name or "the outcome").replace("_", " ")
     return Outcome(name or "", title, "", "neither")
+
+
+def asked_of(spec: ModelSpec, vocabulary: Any = OUTCOMES) -> Outcome:
+    """Return the outcome of a question; of several outcomes one with their names."""
+    if not spec.outcomes:
+        return outcome_of(spec.outcome, vocabulary)
+    titles = [outcome_of(name, vocabulary).title for name in spec.outcomes]
+    return Outcome("", join(titles), "", "neither")
 
 
 def reaches(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from metacart.errors import InputError, named_options
 from metacart.evidence.selection import StudySource, studies_of
+from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
 from metacart.modelling.design import moderators_of, scale_of
@@ -50,6 +51,7 @@ class _Analysis:
 
 
 @named_options
+@of_one_mean
 def contrast_sensitivity(
     fit: xr.DataTree,
     moderator: str,

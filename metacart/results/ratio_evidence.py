@@ -65,7 +65,7 @@ def _not_ratios(fit: xr.DataTree, what: str) -> Iterator[Fault]:
     if not isinstance(likelihood, Likelihood):
         found = f"{what} under the likelihood '{spec.likelihood}' of your own"
         yield Fault("fit", found, _ALLOWED)
-    elif not likelihood.contrast:
+    elif isinstance(likelihood, Likelihood) and not likelihood.contrast:
         yield Fault(
             "fit",
             f"{what} of single arms: the standard error of a rate follows from the rate itself, so "

@@ -1,0 +1,42 @@
+"""How a fit was computed, in words, and by what it can be made again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metacart.report.words import capital, count_of, join
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["diagnosis_words", "record_of"]
+
+
+def diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
+    """Say whether the computation worked."""
+    verdict = "Passed." if fit.attrs["converged"] else "Failed: the result must not be used."
+    whole = frame.iloc[0]
+    if fit.attrs["method"] == "exact":
+        parts = [f"Pareto k̂ of the importance weights {whole['pareto_k']:.2f}"]
+        parts.append(f"effective sample size {whole['importance_ess']:.0f}")
+    else:
+        parts = [f"{count_of(int(whole['divergences']), 'divergent transition')}"]
+        if frame["r_hat"].notna().any():
+            parts.append(f"largest R̂ {frame['r_hat'].max():.3f}")
+        smallest = frame[["ess_bulk", "ess_tail"]].min().min()
+        parts.append(f"smallest effective sample size {smallest:.0f}")
+    gate = "" if fit.attrs["converged"] else f" The gate: {frame.attrs['gate']}."
+    return f"{verdict} {capital(join(parts))}.{gate}"
+
+
+def record_of(fit: xr.DataTree) -> dict[str, str]:
+    """Return by what a fit can be made again."""
+    sizes = fit["posterior"].sizes
+    return {
+        "Seed": str(fit.attrs["seed"]),
+        "Draws": f"{sizes['chain']} chains of {sizes['draw']} after tuning",
+        "Method": str(fit.attrs["method"]),
+        "Hash of the question": str(fit.attrs["spec_hash"]),
+        "Hash of the evidence": str(fit.attrs["evidence_hash"]),
+    }
