@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, special, stats
 
 from metacart.inference import marginal, quadrature
-from metacart.inference.marginal import draw_study_effects, study_log_likelihood
+from metacart.inference.marginal import draw_standard_effects, study_log_likelihood
 from metacart.inference.population import population_average
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.scales import SCALES
@@ -249,17 +249,20 @@ def test_studies_far_from_the_rest_and_effects_without_bounds(events, total, m, 
 )
 def test_effects_are_drawn_from_their_own_distribution(events, total, m, tau, effects, nu):
     number = 100_000
-    drawn = draw_study_effects(
-        LIKELIHOODS["binomial"],
-        {"events": np.array([events]), "total": np.array([total])},
-        np.array([0]),
-        np.full((number, 1), m),
-        np.full(number, tau),
-        effects=effects,
-        nu=nu,
-        parameters={},
-        rng=np.random.default_rng(1),
-    )[:, 0]
+    drawn = (
+        tau
+        * draw_standard_effects(
+            LIKELIHOODS["binomial"],
+            {"events": np.array([events]), "total": np.array([total])},
+            np.array([0]),
+            np.full((number, 1), m),
+            np.full(number, tau),
+            effects=effects,
+            nu=nu,
+            parameters={},
+            rng=np.random.default_rng(1),
+        )[:, 0]
+    )
     fine = np.sinh(np.linspace(-14, 14, 200_001))
     z = np.unique(np.concatenate([fine, (fine - m) / tau]))
     log_mass = events * (m + tau * z) - total * np.logaddexp(0, m + tau * z)
@@ -278,17 +281,20 @@ def test_effects_under_likelihoods_that_are_not_log_concave():
         derivatives=lambda eta, data, _: robust_derivatives(eta, data["estimate"], data["se"]),
     )
     number, tau = 50_000, 1.5
-    drawn = draw_study_effects(
-        entry,
-        {"estimate": np.array([0.7]), "se": np.array([0.4])},
-        np.array([0]),
-        np.zeros((number, 1)),
-        np.full(number, tau),
-        effects="normal",
-        nu=4.0,
-        parameters={},
-        rng=np.random.default_rng(1),
-    )[:, 0]
+    drawn = (
+        tau
+        * draw_standard_effects(
+            entry,
+            {"estimate": np.array([0.7]), "se": np.array([0.4])},
+            np.array([0]),
+            np.zeros((number, 1)),
+            np.full(number, tau),
+            effects="normal",
+            nu=4.0,
+            parameters={},
+            rng=np.random.default_rng(1),
+        )[:, 0]
+    )
     z = np.linspace(-8, 8, 40_001)
     mass = stats.norm.pdf(z) * stats.t.pdf(tau * z, 3, 0.7, 0.4)
     below = np.cumsum(mass) / mass.sum()
@@ -305,7 +311,7 @@ def robust_derivatives(eta, estimate, se):
 def test_effects_of_normal_estimates_in_closed_form(tau):
     """Two estimates of one study, and one of another."""
     number = 40_000
-    drawn = draw_study_effects(
+    drawn = tau * draw_standard_effects(
         LIKELIHOODS["normal"],
         {"estimate": np.array([0.4, 1.9, 0.1]), "se": np.array([0.3, 0.8, 0.5])},
         np.array([0, 1, 0]),

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.estimands import Draws, design_rows, draw_effects, make_draws
-from metacart.inference.marginal import study_log_likelihood
+from metacart.inference.estimands import Draws, design_rows, effects_anew, make_draws
 from metacart.inference.origins import Combinations
 from metacart.inference.prior_draws import draw_own, draw_prior, of_findings
+from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import free_parameters
-from metacart.modelling.design import data_of, own_dim, scale_of
+from metacart.modelling.design import data_of, moderators_of, own_dim, scale_of
 from metacart.modelling.imputation import IMPUTED, gap_names
 from metacart.modelling.likelihoods import Likelihood
 from metacart.modelling.origins import INFERRED, ORIGIN, inferred_rows, origin_shift
+from metacart.modelling.spread import tau_levels
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -106,13 +107,16 @@ def parameters_of(
     seed: int,
 ) -> xr.Dataset:
     """Return the parameters that a fit keeps, with the next study, labelled as the design is."""
-    keep = ["mu", "tau", "beta", "theta", IMPUTED, ORIGIN, *likelihood.parameters]
+    keep = ["mu", "tau", "tau_within", "beta", "theta", IMPUTED, ORIGIN, *likelihood.parameters]
     kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
     labels = {
         name: design[name].to_numpy()
         for name in ("finding", "coefficient", "study")
         if name in kept.dims
     }
+    levels = tau_levels(spec, moderators_of(design))
+    if levels is not None:
+        labels["level"] = np.asarray(levels.levels)
     if IMPUTED in kept:
         labels["gap"] = np.asarray(gap_names(design))
     if ORIGIN in kept:
@@ -164,7 +168,7 @@ def _take_away(
 
 
 def _with_next(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset, seed: int) -> xr.Dataset:
-    draws = make_draws(sample, spec, scale_of(design), seed)
+    draws = make_draws(sample, spec, design, seed)
     theta_new = draws.theta_new(design_rows(design, sample))
     return sample.assign(theta_new=(("chain", "draw"), theta_new))
 
@@ -185,7 +189,7 @@ def own_arrays(
 
 
 def _linear(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset) -> tuple[Draws, Array]:
-    draws = make_draws(sample, spec, scale_of(design), 0)
+    draws = make_draws(sample, spec, design, 0)
     return draws, draws.linear(design_rows(design, sample))
 
 
@@ -196,7 +200,7 @@ def replicate(
     sample: xr.Dataset,
     rng: np.random.Generator,
 ) -> xr.Dataset:
-    """Replicates of the data from new studies: the study effect is drawn again.
+    """Replicates of the data from new studies: every effect is drawn again.
 
     Conditional on its own effect a study can hardly disagree with the model.
     """
@@ -204,10 +208,7 @@ def replicate(
 
     data, own = data_of(design), own_arrays(likelihood, sample, likelihood.parameters)
     draws, linear = _linear(sample, spec, design)
-    effects = draw_effects(
-        (*draws.mu.shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
-    )
-    eta = linear + draws.tau[..., None] * effects[..., design["group"].to_numpy()]
+    eta = linear + effects_anew(draws, design, rng)
     eta = eta + likelihood.shift(data, own)
     if ORIGIN in sample:
         origin = sample[ORIGIN].transpose("chain", "draw", INFERRED).to_numpy()
@@ -226,7 +227,7 @@ def log_likelihood_of(
     *,
     by_study: Array | None = None,
 ) -> xr.Dataset:
-    """Return the log likelihood ``y`` of findings given theta, and ``study`` without effects.
+    """Return the log likelihood ``y`` of findings given theta, and ``study`` without its effects.
 
     The latter may be known already, `by_study` (chain, draw, studies).
     """
@@ -238,20 +239,23 @@ def log_likelihood_of(
     if by_study is None:
         draws, linear = _linear(sample, spec, design)
         chains, number, findings = linear.shape
-        observed = {
-            "likelihood": likelihood,
-            "data": data,
-            "group": design["group"].to_numpy(),
-            "linear": (linear + shift).reshape(-1, findings),
-            "tau": draws.tau.reshape(-1),
-            "effects": spec.random_effects,
-            "nu": spec.nu,
-            "parameters": {name: values.reshape(-1, 1) for name, values in own.items()},
-        }
-        by_study = study_log_likelihood(**observed)
+        tau, group = draws.tau_at(design["x"].to_numpy()), design["group"].to_numpy()
+        observed = Observed(
+            likelihood=likelihood,
+            data=data,
+            group=group,
+            linear=(linear + shift).reshape(-1, findings),
+            tau=tau.reshape(chains * number, -1) if draws.levels else tau.reshape(-1),
+            levels=Levels(likelihood, data, group) if spec.within else None,
+            within=None if draws.within is None else draws.within.reshape(-1),
+            effects=spec.random_effects,
+            nu=spec.nu,
+            parameters={name: values.reshape(-1, 1) for name, values in own.items()},
+        )
+        by_study = observed.log_likelihood()
         if (origins := Combinations.of(design)) is not None:
             beta = draws.beta.reshape(chains * number, -1)
-            by_study = origins.integrated(by_study, observed, beta)
+            by_study = origins.integrated(by_study, observed.arguments, beta)
         by_study = by_study.reshape(chains, number, -1)
     return xr.Dataset(
         {
@@ -273,6 +277,11 @@ def _log_prior(design: xr.Dataset, priors: dict[str, Prior], sampled: xr.Dataset
         for name, prior in priors.items()
         if name in sampled
     }
+    if "level" in sampled.dims:
+        taus = [prior for name, prior in priors.items() if name.startswith("tau:")]
+        tau = sampled["tau"].transpose("level", *dims).to_numpy()
+        each = [prior.logpdf(draws) for prior, draws in zip(taus, tau, strict=True)]
+        values["tau"] = ((*dims, "level"), np.stack(each, axis=-1))
     if "beta" in sampled:
         beta = sampled["beta"].transpose(*dims, "coefficient")
         densities = [

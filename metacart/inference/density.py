@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.coordinates import Coordinate
-from metacart.inference.marginal import draw_study_effects, study_log_likelihood
 from metacart.inference.origins import Combinations
+from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import free_parameters
-from metacart.modelling.design import data_of
+from metacart.modelling.design import data_of, moderators_of
 from metacart.modelling.likelihoods import Likelihood
 from metacart.modelling.origins import ORIGIN, origin_shift
+from metacart.modelling.spread import TauLevels, tau_levels, tau_names
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -44,9 +45,32 @@ class Marginal:
 
     @cached_property
     def names(self) -> list[str]:
-        """Names of the coordinates but tau: mu, beta:NAME, the likelihood's own."""
+        """Names of the coordinates but tau: mu, beta:NAME, the likelihood's own, other spreads."""
         beta = [f"beta:{name}" for name in self.design["coefficient"].to_numpy().tolist()]
-        return ["mu", *beta, *free_parameters(self.design, self.likelihood)]
+        others = [*self._taus[1:], *(["tau_within"] if self.spec.within else [])]
+        return ["mu", *beta, *free_parameters(self.design, self.likelihood), *others]
+
+    @cached_property
+    def _within(self) -> Levels | None:
+        if not self.spec.within:
+            return None
+        group = self.design["group"].to_numpy()
+        return Levels(self.likelihood, data_of(self.design), group)
+
+    @cached_property
+    def _levels(self) -> TauLevels | None:
+        return tau_levels(self.spec, moderators_of(self.design))
+
+    @cached_property
+    def _taus(self) -> list[str]:
+        """Names of each tau, that of the fewest findings first: it is the least normal."""
+        if self.spec.random_effects == "none":
+            return []
+        names, levels = tau_names(self._levels), self._levels
+        if levels is None:
+            return names
+        number = np.bincount(levels.of_rows(self.design["x"].to_numpy()), minlength=len(names))
+        return [names[position] for position in np.argsort(number, kind="stable")]
 
     @cached_property
     def coordinates(self) -> list[Coordinate]:
@@ -55,8 +79,8 @@ class Marginal:
 
     @cached_property
     def tau(self) -> Coordinate | None:
-        """The coordinate of tau; none without study effects."""
-        return Coordinate(self.priors["tau"]) if "tau" in self.priors else None
+        """The coordinate of tau, of the first where there are several; none without effects."""
+        return Coordinate(self.priors[self._taus[0]]) if self._taus else None
 
     @cached_property
     def origins(self) -> Combinations | None:
@@ -70,35 +94,46 @@ class Marginal:
         named = {"mu": values[0], "beta": np.stack(values[1 : 1 + sizes], -1)} if sizes else {}
         named = named or {"mu": values[0]}
         own = dict(zip(self.names[1 + sizes :], values[1 + sizes :], strict=True))
-        return named | own | ({"tau": self.tau.value(t)} if self.tau else {})
+        if self.tau is None:
+            return named | own
+        tau = {self._taus[0]: self.tau.value(t)} | {name: own.pop(name) for name in self._taus[1:]}
+        if self._levels is None:
+            return named | own | tau
+        each = [tau[name] for name in tau_names(self._levels)]
+        return named | own | {"tau": np.stack(each, axis=-1)}
 
-    def _observed(self, named: dict[str, Array]) -> dict[str, Any]:
-        """Arguments of the quadrature at these parameters."""
+    def _observed(self, named: dict[str, Array]) -> Observed:
+        """Return the findings at these parameters."""
         data = data_of(self.design)
         linear = named["mu"][:, None] + np.zeros(self.design.sizes["finding"])
         if "beta" in named:
             linear = linear + named["beta"] @ self.design["x"].to_numpy().T
         own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
-        return {
-            "likelihood": self.likelihood,
-            "data": data,
-            "group": self.design["group"].to_numpy(),
-            "linear": linear + self.likelihood.shift(data, own),
-            "tau": named.get("tau", np.zeros(len(linear))),
-            "effects": self.spec.random_effects,
-            "nu": self.spec.nu,
-            "parameters": own,
-        }
+        tau = named.get("tau", np.zeros(len(linear)))
+        if self._levels is not None:
+            tau = tau[:, self._levels.of_rows(self.design["x"].to_numpy())]
+        return Observed(
+            likelihood=self.likelihood,
+            data=data,
+            group=self.design["group"].to_numpy(),
+            linear=linear + self.likelihood.shift(data, own),
+            tau=tau,
+            levels=self._within,
+            within=named.get("tau_within"),
+            effects=self.spec.random_effects,
+            nu=self.spec.nu,
+            parameters=own,
+        )
 
     def log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
         """Return the log likelihood of each study; shape (draws, studies)."""
         with np.errstate(over="ignore"):
             named = self.parameters(points, t)
             observed = self._observed(named)
-            stated = study_log_likelihood(**observed, coarse=coarse)
+            stated = observed.log_likelihood(coarse=coarse)
             if self.origins is None:
                 return stated
-            return self.origins.integrated(stated, observed, named["beta"], coarse=coarse)
+            return self.origins.integrated(stated, observed.arguments, named["beta"], coarse=coarse)
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
@@ -121,15 +156,8 @@ class Marginal:
         """Return draws of theta (draws, findings) given the rest, and of the inferred origins."""
         observed, drawn = self._observed(named), {}
         if self.origins is not None:
-            drawn[ORIGIN] = self.origins.draw(observed, named["beta"], rng)
-            observed["linear"] = observed["linear"] + origin_shift(
-                self.design, drawn[ORIGIN], named["beta"]
-            )
-        group = observed["group"]
-        linear = observed["linear"] - self.likelihood.shift(
-            observed["data"], observed["parameters"]
-        )
-        if self.spec.random_effects == "none":
-            return drawn | {"theta": np.asarray(linear)}
-        effects = draw_study_effects(**observed, rng=rng)
-        return drawn | {"theta": np.asarray(linear + effects[:, group])}
+            drawn[ORIGIN] = self.origins.draw(observed.arguments, named["beta"], rng)
+            moved = origin_shift(self.design, drawn[ORIGIN], named["beta"])
+            observed = replace(observed, linear=observed.linear + moved)
+        linear = observed.linear - self.likelihood.shift(observed.data, observed.parameters)
+        return drawn | {"theta": np.asarray(linear + observed.draw(rng))}

@@ -15,6 +15,7 @@ from metacart.modelling.counts import rates_below
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import IMPUTED, filled_columns
 from metacart.modelling.moderators import code_at, columns_of, product_columns
+from metacart.modelling.spread import TauLevels, tau_levels
 from metacart.records.spec import ModelSpec
 from metacart.scales import Scale
 
@@ -26,6 +27,7 @@ __all__ = [
     "design_rows",
     "draw_effects",
     "draws_of",
+    "effects_anew",
     "make_draws",
     "rows_at",
     "with_estimands",
@@ -49,8 +51,10 @@ class Draws:
 
     Attributes
     ----------
-    mu, tau : array (chain, draw)
-        Pooled mean on the model scale, scale of the study effects (0 without any).
+    mu : array (chain, draw)
+        Pooled mean on the model scale.
+    tau : array (chain, draw) or (chain, draw, level)
+        Scale of the study effects (0 without any); of each level where it differs.
     beta : array (chain, draw, coefficient)
         Regression coefficients.
     scale : Scale
@@ -63,6 +67,10 @@ class Draws:
         Fixes the draws of the next study.
     rho : array (chain, draw) or None
         Overdispersion, where the rates of arms scatter around g⁻¹(m + u) as a beta distribution.
+    within : array (chain, draw) or None
+        SD of the effects of findings inside studies, where they have any.
+    levels : TauLevels or None
+        Which level of tau a row has, where it differs.
     """
 
     mu: Array
@@ -73,6 +81,8 @@ class Draws:
     nu: float
     seed: int
     rho: Array | None = None
+    within: Array | None = None
+    levels: TauLevels | None = None
 
     def thinned(self, step: int) -> Draws:
         """Return every `step`-th draw of each chain."""
@@ -82,7 +92,19 @@ class Draws:
             tau=self.tau[:, ::step],
             beta=self.beta[:, ::step],
             rho=None if self.rho is None else self.rho[:, ::step],
+            within=None if self.within is None else self.within[:, ::step],
         )
+
+    def tau_at(self, rows: Array) -> Array:
+        """Return the scale of the study effects at each row (chain, draw, rows or 1)."""
+        if self.levels is None:
+            return self.tau[..., None]
+        return np.asarray(self.tau[..., self.levels.of_rows(rows)])
+
+    def spread_at(self, rows: Array) -> Array:
+        """Return the scale of all effects of a finding at each row (chain, draw, rows or 1)."""
+        tau = self.tau_at(rows)
+        return tau if self.within is None else np.sqrt(tau**2 + self.within[..., None] ** 2)
 
     def linear(self, rows: Array) -> Array:
         """Return mu + x beta of shape (chain, draw, rows).
@@ -105,10 +127,17 @@ class Draws:
         return result
 
     def population_average(self, rows: Array) -> Array:
-        """Return E[g⁻¹(m + u) | tau], averaged over the rows; shape (chain, draw)."""
+        """Return E[g⁻¹(m + u) | tau], averaged over the rows; shape (chain, draw).
+
+        Over the effects of studies and findings: the sum of two normal ones is normal.
+        """
         distinct, weights = _distinct(rows)
         averages = population_average(
-            self.linear(distinct), self.tau[..., None], self.scale, effects=self.effects, nu=self.nu
+            self.linear(distinct),
+            self.spread_at(distinct),
+            self.scale,
+            effects=self.effects,
+            nu=self.nu,
         )
         result: Array = averages @ weights
         return result
@@ -118,19 +147,27 @@ class Draws:
         return self.scale.inverse(self.theta_new(rows))
 
     def theta_new(self, rows: Array) -> Array:
-        """Return m + u_new on the model scale; shape (chain, draw)."""
+        """Return m + u_new on the model scale, of a finding in a new study; shape (chain, draw)."""
         distinct, weights = _distinct(rows)
         rng = np.random.default_rng([self.seed, 1])
         which = rng.choice(len(weights), size=self.mu.shape, p=weights)
-        linear = np.take_along_axis(self.linear(distinct), which[..., None], axis=-1)
-        return self._new(linear, 1)[..., 0]
+        linear, tau = np.broadcast_arrays(self.linear(distinct), self.tau_at(distinct))
+        linear, tau = (
+            np.take_along_axis(each, which[..., None], axis=-1) for each in (linear, tau)
+        )
+        return self._new(linear, tau, 1, 1)[..., 0]
 
-    def new_levels(self, rows: Array, number: int) -> Array:
-        """Return the `number`-th new study at each row, on the model scale (chain, draw, rows)."""
-        return self._new(self.linear(rows), number)
+    def new_levels(self, rows: Array, number: int, *, finding: int = 1) -> Array:
+        """Return the `number`-th new study at each row, on the model scale (chain, draw, rows).
 
-    def _new(self, linear: Array, number: int) -> Array:
-        eta = linear + (self.tau * self.new_effects(number))[..., None]
+        Where findings have effects of their own, that of its `finding`-th one.
+        """
+        return self._new(self.linear(rows), self.tau_at(rows), number, finding)
+
+    def _new(self, linear: Array, tau: Array, number: int, finding: int) -> Array:
+        eta = linear + tau * self.new_effects(number)[..., None]
+        if self.within is not None:
+            eta = eta + (self.within * self.new_inside(number, finding))[..., None]
         return eta if self.rho is None else self._scattered(eta, self.new_shares(number))
 
     def _scattered(self, eta: Array, share: float | Array) -> Array:
@@ -148,6 +185,11 @@ class Draws:
         """Return standard effects of the `number`-th new study; shape (chain, draw)."""
         rng = np.random.default_rng([self.seed, 1, number])
         return draw_effects(self.mu.shape, effects=self.effects, nu=self.nu, rng=rng)
+
+    def new_inside(self, number: int, finding: int) -> Array:
+        """Return standard effects of a finding of the `number`-th new study (chain, draw)."""
+        rng = np.random.default_rng([self.seed, 1, number, 2, finding])
+        return np.asarray(rng.standard_normal(self.mu.shape))
 
     @property
     def has_average(self) -> bool:
@@ -168,30 +210,45 @@ def _distinct(rows: Array) -> tuple[Array, Array]:
 
 def draws_of(fit: xr.DataTree, *, group: str = "posterior") -> Draws:
     """Return the draws of a group of a fit: ``posterior``, ``prior`` or ``naive``."""
-    return make_draws(
-        group_of(fit, group), spec_of(fit), scale_of(design_of(fit)), int(attribute(fit, "seed"))
-    )
+    design = design_of(fit)
+    return make_draws(group_of(fit, group), spec_of(fit), design, int(attribute(fit, "seed")))
 
 
-def make_draws(sample: xr.Dataset, spec: ModelSpec, scale: Scale, seed: int) -> Draws:
+def make_draws(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset, seed: int) -> Draws:
     """Return the draws of a dataset that has ``mu`` and perhaps ``tau`` and ``beta``."""
     mu = sample["mu"].transpose("chain", "draw").to_numpy()
-    tau = sample["tau"].transpose("chain", "draw").to_numpy() if "tau" in sample else 0.0 * mu
+    tau = sample["tau"].transpose("chain", "draw", ...).to_numpy() if "tau" in sample else 0.0 * mu
     beta = (
         sample["beta"].transpose("chain", "draw", "coefficient").to_numpy()
         if "beta" in sample
         else np.zeros((*mu.shape, 0))
     )
-    rho = sample["rho"].transpose("chain", "draw").to_numpy() if "rho" in sample else None
-    return Draws(mu, tau, beta, scale, spec.random_effects, spec.nu, seed, rho)
+    others = {
+        name: sample[key].transpose("chain", "draw").to_numpy()
+        for name, key in (("rho", "rho"), ("within", "tau_within"))
+        if key in sample
+    }
+    levels = tau_levels(spec, moderators_of(design))
+    scale, effects = scale_of(design), spec.random_effects
+    return Draws(mu, tau, beta, scale, effects, spec.nu, seed, **others, levels=levels)
+
+
+def effects_anew(draws: Draws, design: xr.Dataset, rng: np.random.Generator) -> Array:
+    """Return effects of the findings of a design, all drawn anew (chain, draw, finding)."""
+    shape = (*draws.mu.shape, design.sizes["study"])
+    z = draw_effects(shape, effects=draws.effects, nu=draws.nu, rng=rng)
+    effects = draws.tau_at(design["x"].to_numpy()) * z[..., design["group"].to_numpy()]
+    if draws.within is None:
+        return np.asarray(effects)
+    return np.asarray(effects + draws.within[..., None] * rng.standard_normal(effects.shape))
 
 
 def with_estimands(
     sampled: xr.Dataset, *, spec: ModelSpec, design: xr.Dataset, seed: int
 ) -> xr.Dataset:
     """Return all that is reported on the model scale: parameters, named estimands beside them."""
-    names = ["mu", "tau", "beta", "theta", "bias", "rho", IMPUTED]
-    draws, rows = make_draws(sampled, spec, scale_of(design), seed), design_rows(design, sampled)
+    names = ["mu", "tau", "tau_within", "beta", "theta", "bias", "rho", IMPUTED]
+    draws, rows = make_draws(sampled, spec, design, seed), design_rows(design, sampled)
     estimands = {"median study": draws.median_study(rows), "next study": draws.next_study(rows)}
     if draws.has_average:
         estimands["population average"] = draws.population_average(rows)

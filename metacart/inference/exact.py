@@ -63,7 +63,8 @@ class Exact(NamedTuple):
     Attributes
     ----------
     posterior : Dataset
-        ``mu``, ``tau``, ``beta``, ``theta`` and the likelihood's free parameters (chain, draw).
+        ``mu``, ``tau``, ``tau_within``, ``beta``, ``theta`` and the likelihood's free parameters
+        (chain, draw).
     pareto_k : float
         The shape of the largest importance weights; above 0.7 the draws must not be used.
     importance_ess : float
@@ -108,7 +109,7 @@ def draw_exact(
     Parameters
     ----------
     spec, design, likelihood, priors
-        The analysis: one random effect a study, or none.
+        The analysis.
     draws, chains : int
         Draws kept a chain, and number of chains; all are exchangeable.
     seed : int
@@ -122,10 +123,11 @@ def draw_exact(
 
     Notes
     -----
-    The effects of the studies are integrated out by quadrature. Over a grid of log tau the other
-    parameters are approximated by a normal density at their mode (Laplace), which gives a grid
-    approximation of the posterior of tau (Tierney and Kadane 1986; Rue, Martino and Chopin 2009),
-    corrected at each node by a pilot run of importance sampling.
+    The effects of studies and findings are integrated out by quadrature. Over a grid of log tau
+    the other parameters are approximated by a normal density at their mode (Laplace), which gives
+    a grid approximation of the posterior of tau (Tierney and Kadane 1986; Rue, Martino and Chopin
+    2009), corrected at each node by a pilot run of importance sampling. Where there are several
+    tau, the grid is over that of the level with the fewest findings.
     Proposals take tau from that grid and the others from a Student t with 5 degrees of freedom at
     their conditional mode. Importance weights, smoothed by Pareto's tail (Vehtari and others
     2024), take away what was approximate; the draws are resampled to equal weights.
@@ -139,6 +141,8 @@ def draw_exact(
     named = target.parameters(run.points[kept], run.t[kept])
     values = named | target.draw_theta(named, rng)
     dims = {"beta": ("coefficient",), "theta": ("finding",), ORIGIN: (INFERRED,)}
+    if named.get("tau", np.zeros(1)).ndim > 1:
+        dims["tau"] = ("level",)
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     labels = {name: design[name].to_numpy() for name in ("finding", "coefficient")}
 

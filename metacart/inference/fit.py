@@ -83,8 +83,9 @@ def fit(
     Returns
     -------
     xarray.DataTree
-        Groups ``posterior`` (``mu``, ``tau``, ``beta``, ``theta``, ``theta_new``; ``imputed`` where
-        a moderator was, in the unit of the evidence), ``prior``, ``posterior_predictive`` and
+        Groups ``posterior`` (``mu``, ``tau``, with dim ``level`` where it differs, ``tau_within``,
+        ``beta``, ``theta``, ``theta_new``; ``imputed`` where a moderator was, in the unit of the
+        evidence), ``prior``, ``posterior_predictive`` and
         ``prior_predictive`` (study effects drawn again), ``log_likelihood`` (``y`` given theta,
         ``study`` with the effect integrated out), ``log_prior``, ``sample_stats``,
         ``observed_data`` and ``constant_data`` (the design).
@@ -103,13 +104,14 @@ def fit(
     Notes
     -----
     theta_i = mu + x_i beta + u_s(i), with u ~ Normal(0, tau) or Student-t, seen through the
-    likelihood of each finding. A number x is coded (x - reference) / unit; where the spec lets
-    missing ones be imputed, stated and missing values of a moderator are Normal(m, s) over arms,
-    with m ~ Normal(mean, 2 SD) and s ~ HalfNormal(2 SD) of the stated ones. For the transplant
-    question observed = theta + b wherever immortal time was not handled. While no study handles it,
-    the data say nothing about b: the model is fitted without it (group ``naive``) and b, drawn from
-    its prior, is subtracted from ``mu``, ``theta`` and ``theta_new`` draw by draw (group
-    ``posterior``).
+    likelihood of each finding. A second level (``within``) adds v_i ~ Normal(0, tau_within), new in
+    each finding; where tau differs by level (``tau_by``), u_s(i) = tau_l(i) z_s(i). A number x is
+    coded (x - reference) / unit; where the spec lets missing ones be imputed, stated and missing
+    values of a moderator are Normal(m, s) over arms, with m ~ Normal(mean, 2 SD) and s ~
+    HalfNormal(2 SD) of the stated ones. For the transplant question observed = theta + b wherever
+    immortal time was not handled. While no study handles it, the data say nothing about b: the
+    model is fitted without it (group ``naive``) and b, drawn from its prior, is subtracted from
+    ``mu``, ``theta`` and ``theta_new`` draw by draw (group ``posterior``).
 
     Examples
     --------

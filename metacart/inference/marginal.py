@@ -11,7 +11,7 @@ from metacart.inference.quadrature import Studies, by_hermite, by_sinh
 from metacart.inference.sampling import by_inversion, by_rejection
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
-__all__ = ["draw_study_effects", "study_log_likelihood"]
+__all__ = ["draw_standard_effects", "integrated", "is_conjugate", "study_log_likelihood"]
 
 Array = NDArray[np.float64]
 
@@ -43,8 +43,8 @@ def study_log_likelihood(
         The study of each finding, from 0.
     linear : array (draws, findings)
         mu + x beta + shift, without the study effect.
-    tau : array (draws,)
-        Scale of the study effects.
+    tau : array (draws,) or (draws, findings)
+        Scale of the study effects; by finding where it differs by a moderator.
     effects : {"normal", "student_t", "none"}
         Their distribution.
     nu : float
@@ -74,15 +74,16 @@ def study_log_likelihood(
         return studies.by_study(likelihood.logp(studies.linear, studies.data, studies.parameters))
     result = np.empty(studies.shape)
     for place, block in studies.blocks():
-        result[place] = _integrated(block, coarse=coarse)
+        result[place] = integrated(block, coarse=coarse)
     return result
 
 
-def _integrated(studies: Studies, *, coarse: bool) -> Array:
-    if _is_conjugate(studies):
+def integrated(studies: Studies, *, coarse: bool = False) -> Array:
+    """Return the log integral (draws, studies) by the rule that fits each draw."""
+    if is_conjugate(studies):
         return _closed_form(studies)
     result = np.empty(studies.shape)
-    simple = (studies.tau <= _HERMITE_REACH) & (studies.effects == "normal")
+    simple = (studies.tau.max(axis=1) <= _HERMITE_REACH) & (studies.effects == "normal")
     for integral, chosen in ((by_hermite, simple), (partial(by_sinh, coarse=coarse), ~simple)):
         draws = np.flatnonzero(chosen)
         if len(draws):
@@ -90,7 +91,7 @@ def _integrated(studies: Studies, *, coarse: bool) -> Array:
     return result
 
 
-def draw_study_effects(
+def draw_standard_effects(
     likelihood: Likelihood,
     data: Data,
     group: NDArray[np.int64],
@@ -102,7 +103,7 @@ def draw_study_effects(
     parameters: Parameters,
     rng: np.random.Generator,
 ) -> Array:
-    """Draw each study's effect u given its data and the other parameters.
+    """Draw each study's effect z = u / tau given its data and the other parameters.
 
     Parameters
     ----------
@@ -114,6 +115,7 @@ def draw_study_effects(
     Returns
     -------
     array (draws, studies)
+        Standard effects.
 
     Notes
     -----
@@ -125,11 +127,11 @@ def draw_study_effects(
     studies = _studies(likelihood, data, group, linear, tau, effects, nu, parameters)
     result = np.empty(studies.shape)
     for place, block in studies.blocks():
-        if _is_conjugate(block):
-            z = _normal_effects(block, rng)
+        if is_conjugate(block):
+            result[place] = _normal_effects(block, rng)
         else:
-            z = (by_rejection if effects == "normal" else by_inversion)(block, rng)
-        result[place] = block.tau[:, None] * z
+            draw = by_rejection if effects == "normal" else by_inversion
+            result[place] = draw(block, rng)
     return result
 
 
@@ -150,30 +152,31 @@ def _studies(
     if (np.diff(group) < 0).any():
         data = {name: values[order] for name, values in data.items()}
         linear = linear[:, order]
+        tau = tau[:, order] if tau.ndim > 1 else tau
         own = {n: values[:, order] if values.shape[1] > 1 else values for n, values in own.items()}
+    tau = tau if tau.ndim > 1 else tau[:, None]
     return Studies(likelihood, data, starts, linear, tau, effects, nu, own)
 
 
-def _is_conjugate(studies: Studies) -> bool:
+def is_conjugate(studies: Studies) -> bool:
     """Whether effects are normal, and findings with the moments of ``approximate``: logp tells."""
     if studies.effects != "normal":
         return False
-    estimate, variance = studies.likelihood.approximate(studies.data)
-    z = np.asarray(_PROBES)[:, None]
-    own = {name: values[:1] for name, values in studies.parameters.items()}
+    first = studies.rows(np.arange(1))
+    estimate, variance = first.moments()
+    z, own = np.asarray(_PROBES)[:, None], first.parameters
     found = studies.likelihood.logp(estimate + z * np.sqrt(variance), studies.data, own)
     expected = -0.5 * z**2 - 0.5 * np.log(2.0 * np.pi * variance)
     return bool(np.allclose(found, expected, rtol=1e-9, atol=1e-9))
 
 
 def _closed_form(studies: Studies) -> Array:
-    estimate, variance = studies.likelihood.approximate(studies.data)
-    residual, tau = estimate - studies.linear, studies.tau[:, None]
+    estimate, variance = studies.moments()
+    residual, tau = estimate - studies.linear, studies.tau
     known = studies.by_study(-0.5 * (residual**2 / variance + np.log(2.0 * np.pi * variance)))
-    information = studies.by_study((1.0 / variance)[None])
-    pull = studies.by_study(residual / variance)
-    widened = 1.0 + tau**2 * information
-    return np.asarray(known + 0.5 * ((tau * pull) ** 2 / widened - np.log(widened)))
+    widened = 1.0 + studies.by_study(tau**2 / variance)
+    pull = studies.by_study(tau * residual / variance)
+    return np.asarray(known + 0.5 * (pull**2 / widened - np.log(widened)))
 
 
 def _normal_effects(studies: Studies, rng: np.random.Generator) -> Array:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metacart.inference.estimands import design_rows, draw_effects
+from metacart.inference.estimands import design_rows, effects_anew, make_draws
 from metacart.inference.origins import with_prior_origins
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import IMPUTED, draw_imputed, gap_names
 from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.spread import tau_levels, tau_names
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -44,13 +45,13 @@ def draw_prior(
     number : int
         Draws, in one chain.
     tau : float, optional
-        In place of draws of it.
+        In place of draws of it, at each level where it differs.
 
     Returns
     -------
     Dataset
-        ``mu``, ``beta``, ``tau``, ``theta`` and the likelihood's own parameters, but for those
-        about which the data say nothing.
+        ``mu``, ``beta``, ``tau``, ``tau_within``, ``theta`` and the likelihood's own parameters,
+        but for those about which the data say nothing.
     """
     prior = _draw_effects(spec, design, priors, rng, number, tau)
     for name in of_findings(design, likelihood):
@@ -84,16 +85,19 @@ def _draw_effects(
         rows = design_rows(design, xr.Dataset(values))
         theta = theta + (rows * beta[..., None, :]).sum(axis=-1)
         theta = with_prior_origins(values, theta, design, rng)
-    if "tau" in priors:
-        drawn = priors["tau"].draw(shape, rng)
-        tau = drawn if fixed is None else np.full(shape, fixed)
-        values["tau"] = (("chain", "draw"), tau)
-        effects = draw_effects(
-            (*shape, design.sizes["study"]), effects=spec.random_effects, nu=spec.nu, rng=rng
-        )
-        theta = theta + tau[..., None] * effects[..., design["group"].to_numpy()]
-    values["theta"] = (("chain", "draw", "finding"), theta)
     coords = {"chain": [0], "draw": np.arange(number), "finding": design["finding"].to_numpy()}
+    if spec.random_effects != "none":
+        levels = tau_levels(spec, moderators_of(design))
+        tau = [priors[name].draw(shape, rng) for name in tau_names(levels)]
+        tau = tau if fixed is None else [np.full(shape, fixed)] * len(tau)
+        values["tau"] = (("chain", "draw"), tau[0])
+        if levels is not None:
+            values["tau"] = (("chain", "draw", "level"), np.stack(tau, axis=-1))
+            coords["level"] = [*levels.levels]
+        if spec.within:
+            values["tau_within"] = (("chain", "draw"), priors["tau_within"].draw(shape, rng))
+        theta = theta + effects_anew(make_draws(xr.Dataset(values), spec, design, 0), design, rng)
+    values["theta"] = (("chain", "draw", "finding"), theta)
     if names:
         coords["coefficient"] = names
     if gaps:

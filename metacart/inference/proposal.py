@@ -20,6 +20,7 @@ _FREEDOM = 5.0  # degrees of freedom of the proposal
 _SEARCH, _GRID, _CELLS = 25, 61, 2000  # nodes to find tau's range, nodes and cells of the grid
 _DEPTH = 20.0  # how far below its highest point the grid follows the posterior, in nats
 _STEP = 0.02  # finite differences, in posterior SDs
+_WIDER = 1.6  # times as wide for further spreads: towards 0 their logarithm has a long tail
 _SAME = 0.3  # two modes nearer than so many posterior SDs are one
 # normal effects, a log-concave likelihood and these priors leave one mode (Prékopa 1973)
 _LOG_CONCAVE = frozenset(
@@ -95,6 +96,10 @@ class _Component:
             number = len(t)
             return np.repeat(self.mode, number, axis=0), np.repeat(self.spread, number, axis=0)
         return _between(self.nodes, self.mode, t), _between(self.nodes, self.spread, t)
+
+    def widened(self, widths: Array) -> _Component:
+        """Return it with the spread of each coordinate so many times as wide."""
+        return replace(self, spread=widths[:, None] * self.spread)
 
     def corrected(self, target: Marginal, rng: np.random.Generator) -> _Component:
         """Return it with the height of each node estimated from draws at that node."""
@@ -186,7 +191,8 @@ def _components(target: Marginal, rng: np.random.Generator) -> list[_Component]:
         found = _followed(target, first)
         if not any(_same(found, other) for other in components):
             components.append(found)
-    return [each.corrected(target, rng) for each in components]
+    widths = np.asarray([_WIDER if name.startswith("tau") else 1.0 for name in target.names])
+    return [each.widened(widths).corrected(target, rng) for each in components]
 
 
 def _shifts(target: Marginal) -> list[float]:

@@ -18,6 +18,7 @@ __all__ = [
     "Studies",
     "by_hermite",
     "by_sinh",
+    "hermite",
     "log_density",
     "log_share",
     "terms_of",
@@ -64,6 +65,8 @@ class Terms(NamedTuple):
 class Studies:
     """Some studies at some draws of the parameters, z their standard effects: u = tau z.
 
+    A parameter ``tau_within`` widens what ``approximate`` says: findings scatter around eta.
+
     Attributes
     ----------
     likelihood : Likelihood
@@ -74,8 +77,8 @@ class Studies:
         Where the findings of each study begin.
     linear : array (draws, findings)
         mu + x beta + shift, without the study effect.
-    tau : array (draws,)
-        Scale of the study effects.
+    tau : array (draws, 1) or (draws, findings)
+        Scale of the study effects, where it differs by finding.
     effects : {"normal", "student_t"}
         Their distribution.
     nu : float
@@ -115,6 +118,7 @@ class Studies:
         }
         return replace(
             self,
+            tau=self.tau[:, findings] if self.tau.shape[1] > 1 else self.tau,
             data={name: values[findings] for name, values in self.data.items()},
             starts=self.starts[first : last + 1] - self.starts[first],
             linear=np.ascontiguousarray(self.linear[:, findings]),
@@ -142,12 +146,21 @@ class Studies:
             return np.asarray(values.sum(axis=1, keepdims=True))
         return np.asarray(np.add.reduceat(values, self.starts[:-1], axis=1))
 
+    def by_finding(self, values: Array) -> Array:
+        """Return (draws, studies) so that they broadcast against findings."""
+        if values.shape[1] in (1, self.linear.shape[1]):
+            return values
+        return np.repeat(values, np.diff(self.starts), axis=1)
+
+    def moments(self) -> tuple[Array, Array]:
+        """Return estimate and variance of each finding by a normal approximation."""
+        estimate, variance = self.likelihood.approximate(self.data)
+        within = self.parameters.get("tau_within")
+        return estimate, variance if within is None else variance + within**2
+
     def eta(self, z: Array) -> Array:
         """Return the linear predictor (draws, findings) with these effects."""
-        effect = self.tau[:, None] * z
-        if effect.shape[1] not in (1, self.linear.shape[1]):
-            effect = np.repeat(effect, np.diff(self.starts), axis=1)
-        return np.asarray(self.linear + effect)
+        return np.asarray(self.linear + self.tau * self.by_finding(z))
 
     def log_likelihood(self, z: Array) -> Array:
         """Return the log likelihood (draws, studies) with these effects."""
@@ -160,20 +173,21 @@ class Studies:
     def slope(self, z: Array) -> Array:
         """Return the derivative of the log likelihood in z (draws, studies)."""
         slope, _ = self.likelihood.derivatives(self.eta(z), self.data, self.parameters)
-        return self.tau[:, None] * self.by_study(slope)
+        return self.by_study(self.tau * slope)
 
     def alone(self) -> tuple[Array, Array]:
         """Return where z would be by the data alone, and its SD there (draws, studies)."""
-        estimate, variance = self.likelihood.approximate(self.data)
-        total = self.by_study((1.0 / variance)[None])
-        distance = self.by_study((estimate - self.linear) / variance) / total
-        spread = 1.0 / np.sqrt(total)
-        scale = np.maximum(self.tau[:, None], 1e-8 * spread)
-        return distance / scale, spread / scale
+        estimate, variance = self.moments()
+        precision = np.atleast_2d(1.0 / variance)
+        least = 1e-8 / np.sqrt(self.by_study(precision))
+        scale = np.maximum(self.tau, self.by_finding(least))
+        total = self.by_study(scale**2 * precision)
+        pull = self.by_study(scale * (estimate - self.linear) * precision)
+        return pull / total, 1.0 / np.sqrt(total) + np.zeros(self.shape)
 
     def peak(self) -> tuple[Array, Array]:
         """Return a mode of the integrand (draws, studies) and its SD there."""
-        scale, nu = self.tau[:, None], self.nu
+        scale, nu = self.tau, self.nu
         mode = np.zeros(self.shape)
         if self.effects == "normal":  # one mode, wherever it is looked for from
             distance, spread = self.alone()
@@ -183,8 +197,8 @@ class Studies:
             slope, curvature = self.likelihood.derivatives(
                 self.eta(mode), self.data, self.parameters
             )
-            rise = scale * self.by_study(slope)
-            bend = scale**2 * self.by_study(np.asarray(curvature))
+            rise = self.by_study(scale * slope)
+            bend = self.by_study(scale**2 * np.asarray(curvature))
             if self.effects == "normal":
                 rise, bend = rise - mode, bend - 1.0
                 newton = bend
@@ -227,7 +241,7 @@ def _t_constant(nu: float) -> float:
 
 def by_hermite(studies: Studies) -> Array:
     """Return the log integral (draws, studies) by Gauss-Hermite nodes about the peak."""
-    nodes, weights = _hermite()
+    nodes, weights = hermite()
     mode, width = studies.peak()
     terms = np.empty((len(nodes), *mode.shape))
     for term, node, weight in zip(terms, nodes, weights, strict=True):
@@ -236,7 +250,7 @@ def by_hermite(studies: Studies) -> Array:
 
 
 @cache
-def _hermite() -> tuple[Array, Array]:
+def hermite() -> tuple[Array, Array]:
     """Nodes and log weights of an integral over the line, in units of its own width."""
     nodes, weights = np.polynomial.hermite.hermgauss(_HERMITE_NODES)
     return np.sqrt(2.0) * nodes, np.log(weights) + nodes**2 + 0.5 * np.log(2.0)

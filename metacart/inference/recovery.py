@@ -17,9 +17,10 @@ from metacart.inference.exact import PARETO_K, Weighted, weigh
 from metacart.inference.prior_draws import draw_prior
 from metacart.inference.proposal import NoProposalError
 from metacart.modelling.build import free_parameters
-from metacart.modelling.design import data_of, scale_of
+from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.priors import resolve_priors
+from metacart.modelling.spread import tau_levels
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -157,7 +158,7 @@ def _simulated(
     )
     shared = {
         name: drawn[name].to_numpy()[0]
-        for name in ("mu", "beta", "tau", *free_parameters(design, likelihood))
+        for name in ("mu", "beta", "tau", "tau_within", *free_parameters(design, likelihood))
         if name in drawn
     }
     truth = _quantities(setting, shared, rng)
@@ -174,7 +175,8 @@ def _quantities(
     """Return each parameter and each named estimand, draw by draw."""
     mu = parameters["mu"]
     tau, beta = parameters.get("tau", 0.0 * mu), parameters.get("beta", np.zeros((len(mu), 0)))
-    rho = parameters.get("rho")
+    rho, within = parameters.get("rho"), parameters.get("tau_within")
+    levels = tau_levels(setting.spec, moderators_of(setting.design))
     draws = Draws(
         mu[None],
         tau[None],
@@ -184,8 +186,14 @@ def _quantities(
         setting.spec.nu,
         int(rng.integers(2**31)),
         None if rho is None else rho[None],
+        None if within is None else within[None],
+        levels,
     )
-    found = {"mu": mu} | ({"tau": tau} if "tau" in parameters else {})
+    found = {"mu": mu}
+    if levels is not None:
+        found |= {f"tau {name}": tau[:, position] for position, name in enumerate(levels.names)}
+    elif "tau" in parameters:
+        found["tau"] = tau
     for position, name in enumerate(setting.design["coefficient"].to_numpy().tolist()):
         found[f"beta {name}"] = beta[:, position]
     found |= {

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metacart.modelling.centring import centring_of
 from metacart.modelling.design import data_of, moderators_of, own_dim
@@ -13,6 +14,7 @@ from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.origins import add_mixture
 from metacart.modelling.priors import resolve_priors
+from metacart.modelling.spread import tau_levels, tau_names
 from metacart.records.priors import Prior
 from metacart.records.spec import ModelSpec
 
@@ -56,16 +58,20 @@ def build_model(
     Returns
     -------
     pymc.Model
-        With ``mu``, ``beta`` (coefficient), ``tau``, ``theta`` (finding) and the observed
-        variable ``y``, on ``pm.Data``, so that a refit reuses the compiled function.
+        With ``mu``, ``beta`` (coefficient), ``tau`` (of each level where it differs),
+        ``tau_within``, ``theta`` (finding) and the observed variable ``y``, on ``pm.Data``, so that
+        a refit reuses the compiled function.
 
     Notes
     -----
-    theta_i = mu + x_i beta + u_s(i), u ~ Normal(0, tau) or Student-t. The effects are sampled
-    partially non-centred (Papaspiliopoulos, Roberts and Sköld 2003): z ~ Normal(l m, tau^l) and
+    theta_i = mu + x_i beta + u_s(i) + v_i, u ~ Normal(0, tau) or Student-t, and with a second level
+    v ~ Normal(0, tau_within), else v = 0. Where tau differs by level, the effect of a study is one
+    standard effect times the tau of each finding's level. The effects are sampled partially
+    non-centred (Papaspiliopoulos, Roberts and Sköld 2003): z ~ Normal(l m, tau^l) and
     u = tau^(1 - l) (z - l m), where m is the study's linear predictor and l = t² / (t² + 4 v), 0
     non-centred to 1 centred, with the study's within-study variance v and a moment estimate t of
-    tau, at most the prior's median. A centring by the prior alone diverges where tau is small.
+    tau, at most the prior's median; 0 where there are two levels. A centring by the prior alone
+    diverges where tau is small.
     """
     import pymc as pm
 
@@ -75,6 +81,9 @@ def build_model(
     coords = {
         name: design[name].to_numpy().tolist() for name in ("finding", "study", "coefficient")
     }
+    levels = tau_levels(spec, moderators_of(design))
+    if levels is not None:
+        coords["level"] = [*levels.levels]
     with pm.Model(coords=coords) as model:
         # what was prepared for the exact engine has further axes
         data = {
@@ -84,7 +93,8 @@ def build_model(
         }
         if design.sizes["coefficient"]:
             x = design_columns(moderators_of(design), design)
-            beta = _coefficients([priors[f"beta:{name}"] for name in coords["coefficient"]])
+            names = coords["coefficient"]
+            beta = _vector("beta", [priors[f"beta:{name}"] for name in names], dims="coefficient")
             mu = _pooled_mean(priors["mu"], x.mean(axis=0) @ beta)
             linear = mu + (x * beta).sum(axis=-1)
         else:
@@ -92,9 +102,19 @@ def build_model(
             linear = mu + np.zeros(design.sizes["finding"])
         if spec.random_effects != "none":
             group = pm.Data("group", design["group"].to_numpy(), dims="finding")
-            tau = _scalar("tau", priors["tau"])
-            effect = _study_effects(spec, design, likelihood, priors["tau"], linear, tau)
-            linear = linear + effect[group]
+            taus = [priors[name] for name in tau_names(levels)]
+            if levels is None:
+                tau = _scalar("tau", taus[0])
+                linear = linear + _study_effects(spec, design, likelihood, taus, linear, tau)[group]
+            else:
+                place, first = levels.of_rows(design["x"].to_numpy()), _first(design)
+                tau = _vector("tau", taus, dims="level")[place]
+                effect = _study_effects(spec, design, likelihood, taus, linear, tau[first])
+                own = first[design["group"].to_numpy()]
+                linear = linear + effect[group] * (tau / tau[own])
+            if spec.within:
+                inside = _scalar("tau_within", priors["tau_within"])
+                linear = linear + inside * pm.Normal("z_within", dims="finding")
         theta = pm.Deterministic("theta", linear, dims="finding")
         own = {name: _scalar(name, priors[name]) for name in free_parameters(design, likelihood)}
         own |= {
@@ -132,38 +152,47 @@ def _pooled_mean(prior: Prior, slope: Any) -> Any:
     return pm.Deterministic("mu", getattr(pm, distribution)("centre", **moved) - slope)
 
 
-def _coefficients(priors: list[Prior]) -> Any:
+def _vector(name: str, priors: list[Prior], *, dims: str) -> Any:
     """One vector where all priors are of one family, else a stack of scalars."""
     import pymc as pm
 
     families = [list(same) for _, same in groupby(priors, key=lambda prior: prior.name)]
     if len(families) == 1:
         arguments = [prior.pymc()[1] for prior in priors]
-        vectors = {name: np.asarray([each[name] for each in arguments]) for name in arguments[0]}
-        return getattr(pm, priors[0].name)("beta", **vectors, dims="coefficient")
-    parts = [_scalar(f"beta_{position}", prior) for position, prior in enumerate(priors)]
-    return pm.Deterministic("beta", pm.math.stack(parts), dims="coefficient")
+        vectors = {key: np.asarray([each[key] for each in arguments]) for key in arguments[0]}
+        return getattr(pm, priors[0].name)(name, **vectors, dims=dims)
+    parts = [_scalar(f"{name}_{position}", prior) for position, prior in enumerate(priors)]
+    return pm.Deterministic(name, pm.math.stack(parts), dims=dims)
 
 
 def _study_effects(
     spec: ModelSpec,
     design: xr.Dataset,
     likelihood: Likelihood,
-    prior: Prior,
+    priors: list[Prior],
     linear: Any,
     tau: Any,
 ) -> Any:
+    """Return the effect of each study; `tau` is one, or one of each study."""
     import pymc as pm
 
     group = design["group"].to_numpy()
     estimate, variance = likelihood.approximate(data_of(design))
-    centring = centring_of(estimate, variance, design["x"].to_numpy(), group, prior)
-    _, first = np.unique(group, return_index=True)
+    narrow = min(priors, key=lambda prior: float(prior.quantile(0.5)))
+    centring = centring_of(estimate, variance, design["x"].to_numpy(), group, narrow)
+    if spec.within:
+        # centred, two levels of effects diverge where arms have no events or only events
+        centring = np.zeros_like(centring)
     # any fixed centre is right; a study's first row stands for its arms
-    middle = centring * linear[first]
+    middle = centring * linear[_first(design)]
     spread = tau**centring
     if spec.random_effects == "student_t":
         z = pm.StudentT("z", nu=spec.nu, mu=middle, sigma=spread, dims="study")
     else:
         z = pm.Normal("z", mu=middle, sigma=spread, dims="study")
     return tau ** (1.0 - centring) * (z - middle)
+
+
+def _first(design: xr.Dataset) -> NDArray[np.intp]:
+    """Return the first finding of each study."""
+    return np.asarray(np.unique(design["group"].to_numpy(), return_index=True)[1])

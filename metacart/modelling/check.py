@@ -14,6 +14,7 @@ from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelih
 from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import level_text
 from metacart.modelling.origins import origin_faults
+from metacart.modelling.spread import combination_faults
 from metacart.modelling.system_check import system_faults
 from metacart.records.priors import Prior, Support, parse_prior
 from metacart.records.spec import ModelSpec
@@ -82,6 +83,7 @@ def model_faults(spec: ModelSpec, *, likelihoods: Likelihoods | None = None) -> 
         )
     if likelihood is not None:
         faults += origin_faults(spec, likelihood)
+        faults += combination_faults(spec, likelihood, likelihoods=likelihoods)
     faults += _recode_faults(spec)
     return [*faults, *prior_faults(spec, likelihood)]
 
@@ -124,7 +126,7 @@ def own_priors(spec: ModelSpec, likelihood: Likelihood) -> dict[str, Prior]:
 
 def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
     """Return what is wrong with the priors of a spec; its own parameters need the likelihood."""
-    supports = dict(_SUPPORTS)
+    supports = _SUPPORTS | ({"tau_within": "positive"} if spec.within else {})
     if likelihood is not None:
         supports |= {name: own.support for name, own in likelihood.parameters.items()}
     faults: list[Fault] = []
@@ -155,6 +157,17 @@ def prior_faults(spec: ModelSpec, likelihood: Likelihood | None) -> list[Fault]:
                 for key in stated
                 if key not in spec.moderators and not _is_coefficient(key, spec)
             ]
+        if name == "tau" and isinstance(stated, dict):
+            texts = {f"priors.tau.{level}": text for level, text in stated.items()}
+            if not spec.tau_by:
+                faults.append(
+                    Fault(
+                        "priors.tau",
+                        f"a table of {', '.join(stated)}",
+                        "one prior: tau is the same in all studies",
+                        "tau_by = the moderator of these levels",
+                    )
+                )
         for place, text in texts.items():
             with collected(faults):
                 parse_prior(text, support=supports[name], parameter=name, place=place)

@@ -18,6 +18,7 @@ from metacart.modelling.measures import misplaced_priors
 from metacart.modelling.moderators import Moderator, read_entries
 from metacart.modelling.origins import read_origins
 from metacart.modelling.reading_moderators import code_evidence, collinear, read_moderators
+from metacart.modelling.spread import spread_faults
 from metacart.modelling.system_design import bind_system
 from metacart.modelling.table import as_table, rule_faults
 from metacart.records.priors import Prior
@@ -94,7 +95,10 @@ def bind(
     if faults:
         raise InputError(in_file(spec, dict.fromkeys(faults)))
     coded = code_evidence(moderators, evidence)
-    if faults := [*collinear(moderators, coded.x), *_confused(spec, likelihood, evidence)]:
+    faults += collinear(moderators, coded.x)
+    faults += _confused(spec, likelihood, evidence)
+    faults += spread_faults(spec, moderators, evidence, coded.x)
+    if faults:
         raise InputError(in_file(spec, faults))
     data |= likelihood.prepare(data, priors)
     origins: dict[str, Any] = {}

@@ -91,6 +91,10 @@ class Likelihood:
         logit or cloglog scale it is a log ratio.
     random_effects : tuple of str
         Distributions of the study effects that it allows, the default first.
+    within : tuple of str
+        Distributions of the study effects beside which each finding may have one of its own.
+    tau_by : tuple of str
+        Distributions of the study effects whose tau may differ by a moderator.
     spreads : bool
         Whether arms scatter around theta by a parameter of its own: from one arm a study that
         and a study effect cannot be told apart.
@@ -146,6 +150,8 @@ class Likelihood:
     quantity: str = ""
     contrast: bool = False
     random_effects: tuple[RandomEffects, ...] = ("normal", "student_t", "none")
+    within: tuple[RandomEffects, ...] = ()
+    tau_by: tuple[RandomEffects, ...] = ()
     spreads: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     replicate: (

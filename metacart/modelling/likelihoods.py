@@ -17,7 +17,7 @@ from metacart.modelling.grades import GRADED
 from metacart.modelling.likelihood import Data, Likelihood, Parameter, Parameters
 from metacart.modelling.several import CHAIN, JOINT
 from metacart.modelling.system import System
-from metacart.records.spec import ModelSpec
+from metacart.records.spec import ModelSpec, RandomEffects
 
 __all__ = [
     "LIKELIHOODS",
@@ -33,6 +33,11 @@ __all__ = [
 
 ARM_PRIORS = {"mu": "Normal(0, 1.5)", "beta": "Normal(0, 1)", "tau": "HalfNormal(1)"}
 CONTRAST_PRIORS = {"mu": "Normal(0, 1.5)", "beta": "Normal(0, 1)", "tau": "HalfNormal(0.5)"}
+# findings of one study share its centre, care and definitions: half the spread between studies
+ARM_PRIORS["tau_within"], CONTRAST_PRIORS["tau_within"] = "HalfNormal(0.5)", "HalfNormal(0.25)"
+# of a normal effect of a study and one of a finding the sum is normal: estimands stay exact
+_WITHIN: tuple[RandomEffects, ...] = ("normal",)
+_TAU_BY: tuple[RandomEffects, ...] = ("normal", "student_t")
 
 _ENTRIES = (
     Likelihood(
@@ -51,6 +56,8 @@ _ENTRIES = (
         crude=counts.crude_counts,
         observed="events",
         per="total",
+        within=_WITHIN,
+        tau_by=_TAU_BY,
     ),
     Likelihood(
         name="beta_binomial",
@@ -88,6 +95,8 @@ _ENTRIES = (
         crude=estimates.crude_normal,
         observed="estimate",
         contrast=True,
+        within=_WITHIN,
+        tau_by=_TAU_BY,
     ),
     Likelihood(
         name="survival",
@@ -122,6 +131,8 @@ _ENTRIES = (
         crude=two_groups.crude_groups,
         observed="estimate",
         contrast=True,
+        within=_WITHIN,
+        tau_by=_TAU_BY,
         parameters={"baseline": Parameter(prior="Normal(0, 1.5)", each=True)},
         prepare=two_groups.prepare_groups,
         draw=two_groups.draw_groups,

@@ -69,8 +69,13 @@ def misplaced_priors(
 ) -> Iterator[Fault]:
     """Yield the named priors of a spec that hold for other measures than its own."""
     measures = measures_of(spec, likelihood, scale=scale, evidence=evidence)
-    for parameter, text in spec.priors.items():
-        entry = find_named(text, parameter) if isinstance(text, str) else None
+    stated = [
+        (name, each)
+        for name, text in spec.priors.items()
+        for each in (text.values() if isinstance(text, dict) else [text])
+    ]
+    for parameter, text in stated:
+        entry = find_named(text, parameter)
         if entry is None or entry.measures & measures:
             continue
         here = " or ".join(MEASURES[name] for name in MEASURES if name in measures)

@@ -12,6 +12,7 @@ from metacart.evidence.origin import in_file
 from metacart.modelling.check import own_priors, prior_faults
 from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.spread import TauLevels, tau_levels, tau_names
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
 
@@ -58,17 +59,48 @@ def _of_studies(
     scale: str,
     data: Mapping[str, Any],
     faults: list[Fault],
+    levels: TauLevels | None = None,
 ) -> dict[str, Prior]:
-    """Return the priors of mu and tau, and collect what has neither a prior nor a default."""
+    """Return the priors of mu and each tau, and collect what has neither prior nor default."""
     defaults = likelihood.priors.get(scale, {})
     priors: dict[str, Prior] = {}
-    for name in ["mu", *(["tau"] if spec.random_effects != "none" else [])]:
-        text = spec.priors.get(name, defaults.get(name))
+    texts = {"mu": spec.priors.get("mu", defaults.get("mu"))}
+    if spec.random_effects != "none":
+        texts |= _texts_of_tau(spec, defaults.get("tau"), levels, faults)
+    if spec.within:
+        texts["tau_within"] = spec.priors.get("tau_within", defaults.get("tau_within"))
+    for name, text in texts.items():
+        kind = name.partition(":")[0]
         if text is None:
-            faults.append(_no_default(name, scale, data))
+            faults.append(_no_default(kind, scale, data))
         else:
-            priors[name] = parse_prior(text, parameter=name)
+            priors[name] = parse_prior(text, parameter=kind)
     return priors
+
+
+def _texts_of_tau(
+    spec: ModelSpec, default: str | None, levels: TauLevels | None, faults: list[Fault]
+) -> dict[str, str | None]:
+    """Return the prior of each tau as text; a level without one of its own has the default."""
+    stated = spec.priors.get("tau", default)
+    if not isinstance(stated, dict):
+        return dict.fromkeys(tau_names(levels), stated)
+    if levels is None:
+        found = f"a table of levels of {spec.tau_by}, which the evidence has"
+        faults.append(Fault("priors.tau", found, "one prior, or the evidence beside the spec"))
+        return {}
+    faults += [
+        Fault(
+            f"priors.tau.{level}",
+            f"'{level}' is no level of {levels.moderator}",
+            ", ".join(levels.levels),
+            nearest(level, levels.levels),
+        )
+        for level in stated
+        if level not in levels.levels
+    ]
+    pairs = zip(tau_names(levels), levels.levels, strict=True)
+    return {name: stated.get(level, default) for name, level in pairs}
 
 
 def beta_text(spec: ModelSpec, moderator: str, coefficient: str = "") -> str | None:
@@ -94,8 +126,9 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     Returns
     -------
     dict of str to Prior
-        ``mu``; ``tau`` unless there are no random effects; ``beta:NAME`` for each coefficient;
-        the likelihood's own parameters.
+        ``mu``; ``tau`` unless there are no random effects, or ``tau:NAME`` where it differs by
+        levels; ``tau_within`` where findings have effects; ``beta:NAME`` for each coefficient; the
+        likelihood's own parameters.
 
     Raises
     ------
@@ -114,7 +147,8 @@ def resolve_priors(spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood) 
     if faults:
         raise InputError(in_file(spec, faults))
     data = data_of(design)
-    priors = _of_studies(spec, likelihood, scale, data, faults)
+    levels = tau_levels(spec, moderators_of(design))
+    priors = _of_studies(spec, likelihood, scale, data, faults, levels)
     priors |= {
         name: prior
         for name, prior in own_priors(spec, likelihood).items()
@@ -170,6 +204,7 @@ def _no_default(name: str, scale: str, data: Mapping[str, Any]) -> Fault:
         size = float(np.sqrt(np.var(data["estimate"]) + np.mean(data["se"] ** 2)))
         spread = float(f"{size:.1g}")
         forms = {"mu": f"Normal(0, {10 * spread:g})", "tau": f"HalfNormal({spread:g})"}
+        forms["tau_within"] = f"HalfNormal({0.5 * spread:g})"
         attempt = f'priors = {{"{name}": "{forms.get(name, f"Normal(0, {spread:g})")}"}}, '
         attempt += "from the spread of your estimates, if you know no better"
     return Fault(

@@ -32,6 +32,10 @@ def _refused(spec: ModelSpec, system: System) -> Iterator[Fault]:
             ", ".join(allowed),
             f'random_effects = "{allowed[0]}"',
         )
+    for key, value in (("within", spec.within), ("tau_by", spec.tau_by)):
+        if value is not None:
+            others = "no such key, or binomial, normal or two_arm"
+            yield Fault(key, f"'{value}' {with_it}", others, f"leave {key} out")
     if spec.moderators:
         names = ", ".join(spec.moderators)
         yield Fault(

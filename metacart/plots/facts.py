@@ -10,6 +10,7 @@ from metacart.evidence.values import comparison_words
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
 from metacart.modelling.measures import ratio_words
+from metacart.modelling.moderators import Moderator, steps_of
 from metacart.records.spec import ModelSpec
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES
 from metacart.scales import Scale
@@ -23,6 +24,7 @@ __all__ = [
     "Reported",
     "axis_words",
     "capital",
+    "coefficient_words",
     "failure_of",
     "favours",
     "measure_of",
@@ -214,3 +216,16 @@ def _places(row: dict[str, Any]) -> int | None:
     decimals = [f"{float(value):.10f}".rstrip("0").partition(".")[2] for value in numbers]
     most = max(len(text) for text in decimals)
     return most if most <= _PRINTED else None
+
+
+def coefficient_words(moderators: tuple[Moderator, ...]) -> dict[str, str]:
+    """Return the title of each coefficient: ``β, scFv: human against murine``."""
+    steps, words = steps_of(moderators), {}
+    for item in moderators:
+        for coefficient in item.coefficients:
+            name = name_of(item.name) if item.kind != "interaction" else coefficient
+            step, level = steps[coefficient].removesuffix(", as given"), ""
+            if item.levels:
+                level = coefficient.removeprefix(item.name).strip("[]")
+            words[coefficient] = f"β, {name}: {level} {step}" if level else f"β, {name}, {step}"
+    return words

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from metacart.scales import Scale
+
 __all__ = ["Facts", "gather"]
 
 _GREEK = {
-    "mu": "μ", "tau": "τ", "beta": "β", "bias": "bias b", "rho": "ρ",
+    "mu": "μ", "tau": "τ", "tau_within": "τ within", "beta": "β", "bias": "bias b", "rho": "ρ",
     "baseline": "baseline of counts",
 }  # fmt: skip
 _SHORT = {"hazard ratio": "HR", "odds ratio": "OR", "risk ratio": "RR"}
@@ -181,8 +183,11 @@ def _spread(fit: xr.DataTree) -> str:
         rho = describe(fit["posterior"]["rho"].to_numpy())
         median, lower, upper = (rho[name] for name in ("median", "lower", "upper"))
         return f"Overdispersion ρ between arms: {median:.2f} [{lower:.2f}–{upper:.2f}]."
-    if "tau" not in table.index:
+    spreads = [name for name in table.index if name.startswith("tau") and "squared" not in name]
+    if not spreads:
         return "No study effects: all studies share one true value."
+    if spreads != ["tau"]:
+        return _spreads(table, spreads, scale)
     row: Any = table.loc["tau"]
     median, lower, upper = (float(row[name]) for name in ("median", "lower", "upper"))
     linear = "log scale" if design_of(fit).attrs["quantity"] else scale.linear
@@ -193,6 +198,20 @@ def _spread(fit: xr.DataTree) -> str:
     if heavy and spec.nu > 2:
         text += f", SD {_short(median * np.sqrt(spec.nu / (spec.nu - 2)))}"
     return f"{text}."
+
+
+def _spreads(table: pd.DataFrame, names: Sequence[str], scale: Scale) -> str:
+    """Return every spread where there are several, of levels or of findings inside studies."""
+    unit = "" if scale.name == "identity" else f" ({scale.linear})"
+    parts = []
+    for name in names:
+        row: Any = table.loc[name]
+        median, lower, upper = (_short(float(row[end])) for end in ("median", "lower", "upper"))
+        level = name.partition("[")[2].removesuffix("]")
+        where = {"tau": "between studies ", "tau_within": "within studies "}.get(name, "")
+        where = where or f"{level} "
+        parts.append(f"{where}{median} [{lower}–{upper}]")
+    return f"SD τ{unit}: {'; '.join(parts)}."
 
 
 def _short(value: float) -> str:
@@ -207,6 +226,8 @@ def _model(fit: xr.DataTree) -> str:
         "student_t": f"Student-t effects of each {spec.group}",
         "none": f"no effects of {spec.group}",
     }[spec.random_effects]
+    effects += f", τ by {name_of(spec.tau_by)}" if spec.tau_by else ""
+    effects += ", normal effects of each finding within it" if spec.within else ""
     stated = []
     for name, prior in priors_of(fit).items():
         kind, _, coefficient = name.partition(":")
@@ -225,6 +246,7 @@ def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> s
     text = f"Studies: as reported, {crude}. Bold: posterior median, 95 % equal-tailed interval."
     if any(np.isfinite(row.weight) for row in studies):
         spread = "" if spec_of(fit).random_effects == "none" else " + τ²"
+        spread += " + τ² within" if spec_of(fit).within else ""
         text += (
             " Weight: share of information at the posterior, "
             f"1/(variance within the study{spread}); the fit does not use it."

@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import design_of
+from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
-from metacart.modelling.moderators import Moderator, steps_of
-from metacart.plots.facts import failure_of, name_of, priors_of, subtracted, title_of
+from metacart.plots.facts import (
+    coefficient_words,
+    failure_of,
+    name_of,
+    priors_of,
+    subtracted,
+    title_of,
+)
 from metacart.plots.files import check_file, deliver
 from metacart.plots.footer import write_notes
 from metacart.plots.marks import backend_of, spot, stretch
@@ -32,6 +38,7 @@ from metacart.plots.measure import (
 )
 from metacart.records.priors import Prior, parse_prior
 from metacart.results.numbers import share_of_prior
+from metacart.results.summary import spread_draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -188,15 +195,22 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
             _Quantity("mu_naive", f"μ, naive{unit}", {"posterior": naive}, exact("mu")),
             _Quantity("mu", f"μ − b, immortal-time-adjusted{unit}", draws("mu") | grid, less),
         ]
-    if "tau" in posterior:
-        title = f"τ, between-study SD{unit}"
-        found.append(_Quantity("tau", title, draws("tau"), exact("tau"), positive=True))
+    spec, design = spec_of(fit), design_of(fit)
+    of_groups = [spread_draws(tree.to_dataset(), spec, design) for tree in (prior, posterior)]
+    for name in of_groups[1]:
+        key = name.replace(" ", ":")
+        values = zip(("prior", "posterior"), of_groups, strict=True)
+        flat = {group: each[name].reshape(-1) for group, each in values}
+        title = "τ within, SD inside studies" if name == "tau_within" else "τ, between-study SD"
+        column, _, level = name.removeprefix("tau").strip().partition("[")
+        title += f", {name_of(column)}: {level.removesuffix(']')}{unit}" if level else unit
+        found.append(_Quantity(key, title, flat, exact(key), positive=True))
     if "rho" in posterior:
         found.append(
             _Quantity("rho", "ρ, overdispersion", draws("rho"), exact("rho"), positive=True)
         )
     if "beta" in posterior:
-        words = _coefficient_words(moderators_of(design_of(fit)))
+        words = coefficient_words(moderators_of(design_of(fit)))
         found += [
             _Quantity(
                 f"beta:{name}",
@@ -213,19 +227,6 @@ def _quantities(fit: xr.DataTree) -> list[_Quantity]:
         title = f"b, immortal-time bias{unit}"
         found.append(_Quantity("bias", title, draws("bias"), known))
     return found
-
-
-def _coefficient_words(moderators: tuple[Moderator, ...]) -> dict[str, str]:
-    """Return the title of each coefficient: ``β, scFv: human against murine``."""
-    steps, words = steps_of(moderators), {}
-    for item in moderators:
-        for coefficient in item.coefficients:
-            name = name_of(item.name) if item.kind != "interaction" else coefficient
-            step, level = steps[coefficient].removesuffix(", as given"), ""
-            if item.levels:
-                level = coefficient.removeprefix(item.name).strip("[]")
-            words[coefficient] = f"β, {name}: {level} {step}" if level else f"β, {name}, {step}"
-    return words
 
 
 def _less(

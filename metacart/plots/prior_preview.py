@@ -216,8 +216,12 @@ def _words(name: str, imagined: Imagined) -> str:
     scale = imagined.scale.linear
     known = {
         "tau": f"τ, between-study SD ({scale})",
+        "tau_within": f"τ of findings within studies ({scale})",
         "bias (log scale)": f"b, bias of immortal time ({scale})",
     }
+    if name.startswith("tau ") and name not in known:
+        column, _, level = name.removeprefix("tau ").partition("[")
+        return f"{known['tau']}, {name_of(column)}: {level.removesuffix(']')}"
     before, comma, after = name.partition(", ")
     item, colon, levels = after.partition(": ")
     if comma and colon:
@@ -275,10 +279,13 @@ def _reviews(imagined: Imagined) -> list[Array]:
     draws = list(imagined.views.values())[-1]
     rng = np.random.default_rng(_SEED)
     chosen = rng.choice(draws.mu.size, size=_REVIEWS, replace=False)
-    linear = draws.linear(imagined.rows)[0, chosen]
+    linear, spread = np.broadcast_arrays(
+        draws.linear(imagined.rows)[0, chosen], draws.spread_at(imagined.rows)[0, chosen]
+    )
     which = rng.integers(linear.shape[1], size=(_REVIEWS, _STUDIES))
     shares = rng.random((_REVIEWS, _STUDIES))
-    effects = draws.tau[0, chosen, None] * effects_of(imagined.spec).quantile(shares)
+    effects = np.take_along_axis(spread, which, axis=1)
+    effects = effects * effects_of(imagined.spec).quantile(shares)
     values = imagined.scale.inverse(np.take_along_axis(linear, which, axis=1) + effects)
     return sorted(values, key=lambda each: float(np.median(each)))
 

@@ -127,11 +127,20 @@ class ModelSpec(RootRecord):
         which has a spread of its own.
     nu : float
         Degrees of freedom of Student-t effects, 1 or more.
+    within : {"finding"}, optional
+        A second level of normal effects: each finding (an arm, a comparison, an estimate) has one
+        of its own within its study, of standard deviation ``tau_within``. By default the findings
+        of a study share its effect.
+    tau_by : str, optional
+        A categorical moderator by which tau differs (a location-scale model): each of its levels
+        has a tau of its own. A study with findings at several levels has one standard effect,
+        times the tau of each.
     priors : dict of str to str
         Priors as a paper states them, such as ``{"tau": "HalfNormal(1)"}``, by a name of
         ``named_priors``, or as distributions of PreliZ or ``scipy.stats``, which are kept as
         text; the likelihood's defaults stand where none is given. ``beta`` may be a table of
-        moderators, and of single coefficients such as ``"scfv[humanized]"``.
+        moderators, and of single coefficients such as ``"scfv[humanized]"``; ``tau`` one of the
+        levels of `tau_by`.
     certainty : dict of str to float
         ``{"inferred": 0.8}``: the scFv origin of an arm that is inferred (column
         ``scfv_certainty``) is the recorded one with this probability, and each of the others with
@@ -215,6 +224,8 @@ class ModelSpec(RootRecord):
         default_factory=lambda spec: _EFFECTS.get(spec.get("likelihood", ""), "normal")
     )
     nu: Annotated[float, Field(ge=1)] = 4.0
+    within: Literal["finding"] | None = None
+    tau_by: Text | None = None
     priors: dict[str, Prior] = {}
     power_prior: dict[str, PowerPrior] = {}
     certainty: dict[str, Annotated[float, Field(gt=0.0, le=1.0)]] = {}
@@ -254,6 +265,7 @@ class ModelSpec(RootRecord):
         named |= {f"reference.{name}": name for name in self.reference}
         named |= {f"unit.{name}": name for name in self.unit}
         named |= {f"power_prior.{name}": name for name in self.power_prior}
+        named |= {"tau_by": self.tau_by} if self.tau_by else {}
         faults = [
             Fault(
                 place,

@@ -40,7 +40,7 @@ from metacart.report.words import (
 from metacart.results.contrast import mostly_prior
 from metacart.results.numbers import share_of_prior
 from metacart.results.separation import separation
-from metacart.results.summary import views_of
+from metacart.results.summary import spread_draws, views_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -323,8 +323,15 @@ def _prior_words(fit: xr.DataTree) -> str:
             "From a single study nothing can be learnt about how much studies differ: in median "
             f"and next study that part of the interval is the prior alone. {_pulled(fit)}"
         ).strip()
-    stated = parse_prior(json.loads(str(fit.attrs["priors"]))["tau"])
-    share = share_of_prior(fit["posterior"]["tau"].to_numpy(), stated)
+    stated = json.loads(str(fit.attrs["priors"]))
+    spreads = spread_draws(fit["posterior"].to_dataset(), spec_of(fit), design_of(fit))
+    shares = {
+        name: share_of_prior(draws, parse_prior(stated[name.replace(" ", ":")]))
+        for name, draws in spreads.items()
+    }
+    if len(shares) > 1:
+        return _several_words({name: share for name, share in shares.items() if share > _MOSTLY})
+    share = shares["tau"]
     if share > _MOSTLY:
         return (
             "So few studies hardly show how much studies differ: that part of the interval is "
@@ -332,6 +339,24 @@ def _prior_words(fit: xr.DataTree) -> str:
             "prior's)."
         )
     return "" if number > _FEW else "With so few studies the prior still weighs on the interval."
+
+
+def _several_words(shares: dict[str, float]) -> str:
+    """Say which of several spreads are mostly their prior."""
+    if not shares:
+        return ""
+    words = join(
+        [
+            f"that {where} ({share:.2f} times as wide as its prior's)"
+            for name, share in shares.items()
+            for where in [
+                {"tau": "between studies", "tau_within": "within studies"}.get(
+                    name, f"of {name.partition('[')[2].removesuffix(']')}"
+                )
+            ]
+        ]
+    )
+    return f"So few studies hardly show how far true values scatter: mostly the prior is {words}."
 
 
 def _pulled(fit: xr.DataTree) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, count_of, decimals, percent, probability, value_format
+from metacart.report.words import (
+    capital,
+    column_words,
+    count_of,
+    decimals,
+    level_word,
+    percent,
+    probability,
+    value_format,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +37,26 @@ _SPREAD = {
     "tau": ("τ", "standard deviation of the studies' true values"),
     "tau squared": ("τ²", "their variance"),
     "I squared": ("I²", "share of the variance that lies between studies"),
+    "tau_within": ("τ within", "standard deviation of the findings' true values inside a study"),
+    "tau_within squared": ("τ² within", "their variance"),
+    "I squared between": ("I² between", "share of the variance that lies between studies"),
+    "I squared within": ("I² within", "share of it between findings of a study"),
+    "share between": ("τ² / (τ² + τ² within)", "share of the true variance between studies"),
+    "ratio of tau": ("ratio of τ", "how many times as far true values scatter"),
 }
+
+
+def _spread_words(quantity: str) -> tuple[str, str]:
+    """Return the title of a quantity, with its level, and what it is."""
+    if quantity in _SPREAD:
+        return _SPREAD[quantity]
+    for name in ("tau squared", "I squared", "ratio of tau", "tau"):
+        if quantity.startswith(name):
+            title, meaning = _SPREAD[name]
+            column, _, level = quantity.removeprefix(name).strip(" ,").partition("[")
+            words = f"{column_words(column)}: {level_word(level.removesuffix(']'))}"
+            return f"{title}, {words}", meaning
+    return quantity, ""
 
 
 def heterogeneity_table(frame: pd.DataFrame, effects: str) -> Table:
@@ -36,12 +64,12 @@ def heterogeneity_table(frame: pd.DataFrame, effects: str) -> Table:
     body = []
     for row in frame.to_dict("records"):
         quantity = str(row["quantity"])
-        title, meaning = _SPREAD.get(quantity, (quantity, ""))
-        if quantity == "tau" and effects == "student_t":
+        title, meaning = _spread_words(quantity)
+        if effects == "student_t" and meaning == _SPREAD["tau"][1]:
             meaning = "scale of the Student t of the studies' true values"
-        elif quantity == "tau squared" and effects == "student_t":
+        elif effects == "student_t" and meaning == _SPREAD["tau squared"][1]:
             meaning = "its square"
-        form = percent if quantity == "I squared" else decimals
+        form = percent if quantity.startswith(("I squared", "share")) else decimals
         unit = " %" if form is percent else ""
         cell = f"{form(row['median'])}{unit} ({form(row['lower'])} to {form(row['upper'])})"
         known = row["median"] == row["median"]

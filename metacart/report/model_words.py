@@ -72,6 +72,16 @@ def sentences(fit: xr.DataTree) -> list[str]:
             f"The true values of {_group(spec)} differ. On the {scale.linear} scale they scatter "
             f"around a common mean μ with {shape}."
         )
+    if spec.tau_by:
+        words.append(
+            f"The spread τ differs by {column_words(spec.tau_by)}: each level has its own, as it "
+            "has its own mean (a location-scale model)."
+        )
+    if spec.within:
+        words.append(
+            f"The findings of one of these {_group(spec)} differ too: inside it they scatter with "
+            "the standard deviation τ within (a second level)."
+        )
     words += _moderator_words(fit)
     if "bias" in fit["posterior"]:
         words.append(_bias_words(fit))
@@ -189,16 +199,25 @@ def formulas(fit: xr.DataTree) -> list[Markup]:
         linear += Markup(" + <i>x</i>{}β").format(i)
     effects = spec.random_effects != "none"
     if effects:
-        linear += Markup(" + <i>u</i>{}").format(own)
+        letter = "τ<sub>l(i)</sub><i>z</i>" if spec.tau_by else "<i>u</i>"
+        linear += Markup(" + {}{}").format(Markup(letter), own)
+    linear += Markup(" + <i>v</i>{}").format(i) if spec.within else Markup("")
     lines.append(linear)
     if effects:
         law = "Normal(0, τ)" if spec.random_effects == "normal" else f"Student-t({spec.nu:g}, 0, τ)"
-        lines.append(Markup("<i>u</i>{} ~ {}").format(s, law))
+        letter = "<i>z</i>{} ~ {}" if spec.tau_by else "<i>u</i>{} ~ {}"
+        lines.append(Markup(letter).format(s, law.replace("τ", "1") if spec.tau_by else law))
+    if spec.within:
+        lines.append(Markup("<i>v</i>{} ~ Normal(0, τ within)").format(i))
     if "bias" in fit["posterior"] and not joint:
         lines.append(Markup("immortal-time-adjusted: μ − <i>b</i>, θ{} − <i>b</i>").format(i))
     average, moderated = draws_of(fit).has_average, bool(moderators_of(design_of(fit)))
     lines.append(_estimands(scale, effects, average, moderated))
     key = f"i: findings; s(i): the {spec.group} of finding i{observed_key(fit)}"
+    if spec.tau_by:
+        key += f"; l(i): its level of {column_words(spec.tau_by)}; u = τ z"
+    if spec.within:
+        key += "; u of the estimands: the sum of u and v"
     if joint:
         key += "; d: 1 where the waiting time is not handled, else 0"
     lines.append(Markup("<small>{}</small>").format(key))
@@ -220,11 +239,19 @@ def _estimands(scale: Scale, effects: bool, average: bool, moderated: bool) -> M
 _MEANINGS = {
     "mu": "pooled mean",
     "tau": "spread between studies",
+    "tau_within": "spread of findings within a study",
     "bias": "bias of immortal time",
     "baseline": "level of a control group that is counted",
     "rho": "overdispersion between arms",
 }
-_SYMBOLS = {"mu": "μ", "tau": "τ", "bias": "b", "baseline": "α", "rho": "ρ"}
+_SYMBOLS = {
+    "mu": "μ",
+    "tau": "τ",
+    "tau_within": "τ within",
+    "bias": "b",
+    "baseline": "α",
+    "rho": "ρ",
+}
 
 
 def prior_table(fit: xr.DataTree) -> Table:
@@ -236,7 +263,7 @@ def prior_table(fit: xr.DataTree) -> Table:
         stated = kind in spec.priors
         body.append(
             (
-                _SYMBOLS.get(kind, f"β {coefficient}" if coefficient else kind),
+                _symbol(kind, coefficient),
                 str(prior).replace("-", "−"),
                 _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
                 _says(kind, prior, link_of_groups(spec) if kind == "baseline" else scale),
@@ -267,6 +294,11 @@ def prior_table(fit: xr.DataTree) -> Table:
     )
 
 
+def _symbol(kind: str, coefficient: str) -> str:
+    symbol = _SYMBOLS.get(kind, "β" if coefficient else kind)
+    return f"{symbol} {coefficient}" if coefficient else symbol
+
+
 def _source(spec: ModelSpec, parameter: str) -> str:
     """Return whence a stated prior is: the model file, and what it names there."""
     stated = spec.priors.get(parameter)
@@ -286,10 +318,10 @@ def _says(kind: str, prior: Prior, scale: Scale) -> str:
         return f"events in {ends} % of its patients"
     if kind == "bias":
         return f"time-fixed hazard ratios are off by a factor of {_ends(lower, upper)}"
-    if kind == "tau":
-        top = float(prior.quantile(0.95))
+    if kind in ("tau", "tau_within"):
+        top, who = float(prior.quantile(0.95)), "studies" if kind == "tau" else "its findings"
         if scale.name == "log":
-            return f"95 % of studies within a factor of {ratio(math.exp(1.96 * top))} or less"
+            return f"95 % of {who} within a factor of {ratio(math.exp(1.96 * top))} or less"
         return f"a standard deviation of up to {decimals(top)} on the {scale.linear} scale"
     if kind == "beta" and scale.name in ("logit", "log"):
         name = "an odds ratio" if scale.name == "logit" else "a ratio of ratios"

@@ -167,7 +167,9 @@ def sensitivity_table(fit: xr.DataTree, frame: pd.DataFrame) -> Table | None:
         failed = rows["median"].isna().any()
         cells = [estimate(of[name], scale) if not failed else "not converged" for name in names]
         declared = bool(rows["declared"].all())
-        label = str(prior).replace("tau", "τ") + (", as declared" if declared else "")
+        label = str(prior).replace("tau_within", "τ within").replace("tau", "τ") + (
+            ", as declared" if declared else ""
+        )
         body.append(Row((label, *cells), "strong" if declared else ""))
     return table_of(
         "Under other priors of τ: median (95 % interval)",

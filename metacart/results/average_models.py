@@ -148,6 +148,10 @@ def _usable(fits: Sequence[xr.DataTree]) -> Sequence[xr.DataTree]:
                 faults.append(
                     Fault(place, found, "fits of the exact engine", 'fit(..., method="exact")')
                 )
+            elif spec_of(fit).within or spec_of(fit).tau_by:
+                key = "within" if spec_of(fit).within else "tau_by"
+                found = f'{key} = "{getattr(spec_of(fit), key)}": no one tau to average over'
+                faults.append(Fault(place, found, "fits with one spread", f"leave {key} out"))
             elif not int(fit.attrs["converged"]):
                 found = f"must not be used: {fit.attrs['gate']}"
                 faults.append(

@@ -175,13 +175,14 @@ def rates_of(draws: Draws, level: Array, reference: Array) -> dict[str, tuple[Ar
             draws.population_average(level),
             draws.population_average(reference),
         ),
-        _BOTH: (_new_rate(draws, level, 1), _new_rate(draws, reference, 1)),
+        _BOTH: (_new_rate(draws, level, 1), _new_rate(draws, reference, 1, finding=2)),
     }
 
 
-def _new_rate(draws: Draws, rows: Array, number: int) -> Array:
-    """Return the rate of the `number`-th new study, averaged over rows."""
-    return np.asarray(draws.scale.inverse(draws.new_levels(rows, number)).mean(axis=-1))
+def _new_rate(draws: Draws, rows: Array, number: int, *, finding: int = 1) -> Array:
+    """Return the rate of a finding of the `number`-th new study, averaged over rows."""
+    levels = draws.new_levels(rows, number, finding=finding)
+    return np.asarray(draws.scale.inverse(levels).mean(axis=-1))
 
 
 def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -> float:
@@ -192,6 +193,8 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
     With w_i the information of finding i on its theta and x the indicator of `level` among the
     findings of the two levels: W = sum w_i (x_i - x_s)² within studies, A = sum_s omega_s
     (x_s - x)² across, omega_s = w_s / (1 + tau² w_s), and the share W / (W + A) at each draw.
+    Effects of findings widen w_i to w_i / (1 + tau_within² w_i); where tau differs by level, that
+    of a study is the mean over its findings, each by its information.
     """
     design = design_of(fit)
     pair = [_code(fit, moderator, value) for value in (level, reference)]
@@ -201,13 +204,17 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
     if not chosen.any() or x.min() == x.max():
         return float("nan")
     group = np.unique(design["group"].to_numpy()[chosen], return_inverse=True)[1]
-    draws = draws_of(fit)
+    draws, x_all = draws_of(fit), design["x"].to_numpy()[chosen]
     weights = information_of(fit)[:, chosen]
+    if draws.within is not None:
+        weights = weights / (1.0 + draws.within.reshape(-1, 1) ** 2 * weights)
+    variance = draws.tau_at(x_all).reshape(len(weights), -1) ** 2
     member = np.eye(int(group.max()) + 1)[group]
     by_study = weights @ member
     centre = (weights * x) @ member / by_study
     within = (weights * (x - centre[:, group]) ** 2).sum(axis=1)
-    omega = by_study / (1.0 + draws.tau.reshape(-1, 1) ** 2 * by_study)
+    variance = (weights * variance) @ member / by_study
+    omega = by_study / (1.0 + variance * by_study)
     overall = (omega * centre).sum(axis=1, keepdims=True) / omega.sum(axis=1, keepdims=True)
     across = (omega * (centre - overall) ** 2).sum(axis=1)
     return float(np.median(within / (within + across)))

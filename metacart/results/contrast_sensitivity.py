@@ -291,8 +291,9 @@ def _within(
         kept = kept.assign(**{intercept: f"{column} " + kept[column].astype(str)})
         spec = _with_prior(spec, {intercept: free})
         spec = spec.model_copy(update={"moderators": (intercept, *spec.moderators)})
-    priors = {name: text for name, text in spec.priors.items() if name != "tau"} | {"mu": free}
-    changed = {"random_effects": "none", "priors": priors, "include": {}}
+    priors = {name: text for name, text in spec.priors.items() if not name.startswith("tau")}
+    effects = {"random_effects": "none", "within": None, "tau_by": None}
+    changed = {**effects, "priors": priors | {"mu": free}, "include": {}}
     return _Analysis(
         WITHIN,
         spec.model_copy(update=changed),

@@ -1,4 +1,4 @@
-"""The named estimands and tau of any fit, as the numbers of a table of refits."""
+"""The named estimands and every tau of any fit, as the numbers of a table of refits."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.inference.records import design_of, spec_of
 from metacart.results.numbers import describe, limit_errors
-from metacart.results.summary import estimand_draws
+from metacart.results.summary import estimand_draws, spread_draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,8 +37,9 @@ def named_draws(
         group = view if view in fit.children else "posterior"
         for name, draws in estimand_draws(fit, at=at, group=group, kept=kept).items():
             yield view, f"{name} ({words})" if words else name, draws
-    if "tau" in fit["posterior"]:
-        yield "posterior", "tau", fit["posterior"]["tau"].transpose("chain", "draw").to_numpy()
+    spreads = spread_draws(fit["posterior"].to_dataset(), spec_of(fit), design_of(fit))
+    for name, draws in spreads.items():
+        yield "posterior", name, draws
 
 
 def described(

@@ -14,8 +14,9 @@ from metacart.inference.assemble import log_likelihood_of, replicate
 from metacart.inference.estimands import design_rows, make_draws
 from metacart.inference.prior_draws import of_findings
 from metacart.inference.records import design_of, group_of, spec_of
-from metacart.modelling.design import data_of, observed_values, own_dim, scale_of
+from metacart.modelling.design import data_of, moderators_of, observed_values, own_dim
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
+from metacart.modelling.spread import tau_levels, tau_names
 from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.results.left_out import LeftOut
@@ -115,8 +116,21 @@ class HeldOut:
             for name in self.likelihood.shared
             if name in posterior or self.likelihood.parameters[name].needed(data)
         ]
-        effects = [] if self.spec.random_effects == "none" else ["tau"]
-        values: dict[str, Any] = {name: (dims, known(name, name)) for name in ("mu", *effects)}
+        values: dict[str, Any] = {"mu": (dims, known("mu", "mu"))}
+        levels = tau_levels(self.spec, moderators_of(self.design))
+        if levels is not None:
+            held = posterior["level"].to_numpy().tolist() if "level" in posterior.dims else []
+            each = [
+                posterior["tau"].sel(level=level).transpose(*dims).to_numpy()
+                if level in held
+                else parse_prior(self.priors[name]).draw(shape, rng)
+                for level, name in zip(levels.levels, tau_names(levels), strict=True)
+            ]
+            values["tau"] = ((*dims, "level"), np.stack(each, axis=-1))
+        elif self.spec.random_effects != "none":
+            values["tau"] = (dims, known("tau", "tau"))
+        if self.spec.within:
+            values["tau_within"] = (dims, known("tau_within", "tau_within"))
         values |= {name: (dims, known(name, name)) for name in shared}
         coefficients = self.design["coefficient"].to_numpy().tolist()
         if coefficients:
@@ -131,7 +145,7 @@ class HeldOut:
         coords = {name: posterior[name].to_numpy() for name in dims}
         coords |= {name: self.design[name].to_numpy() for name in ("finding", "coefficient")}
         sample = xr.Dataset(values, coords=coords)
-        draws = make_draws(sample, self.spec, scale_of(self.design), self.seed)
+        draws = make_draws(sample, self.spec, self.design, self.seed)
         theta = draws.linear(design_rows(self.design, sample))
         return sample.assign(theta=((*dims, "finding"), theta))
 

@@ -16,6 +16,7 @@ from metacart.modelling.design import bind, data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.moderators import Moderator, level_text, main_effects
 from metacart.modelling.priors import beta_text, resolve_priors, spec_priors
+from metacart.modelling.spread import TauLevels, tau_levels, tau_names
 from metacart.modelling.table import as_table
 from metacart.records.moderation import unit_parts
 from metacart.records.priors import Prior, parse_prior
@@ -42,6 +43,12 @@ class _EvenDraws(Draws):
         """Return standard effects of the `number`-th new study; shape (chain, draw)."""
         effects: Array = self.standard[number - 1]
         return effects
+
+    def new_inside(self, number: int, finding: int) -> Array:
+        """Return standard effects of a finding of the `number`-th new study (chain, draw)."""
+        rng = np.random.default_rng([_SEED, number, finding])
+        shares = (rng.permutation(self.mu.size) + 0.5) / self.mu.size
+        return Prior("Normal", (0.0, 1.0)).quantile(shares.reshape(self.mu.shape))
 
     def new_shares(self, number: int) -> Array:
         """Return where among all arms that of the `number`-th new study lies (chain, draw)."""
@@ -125,7 +132,7 @@ def imagine(
     columns = _Columns()
     beta = np.stack([columns.of(priors[f"beta:{name}"]) for name in names], -1) if names else None
     scale, rows = scale_of(design), design["x"].to_numpy()
-    draws = _draws(spec, scale, priors, columns, beta)
+    draws = _draws(spec, scale, priors, columns, beta, tau_levels(spec, moderators))
     own = {name: priors[name] for name in likelihood.shared if name in priors}
     known = [likelihood.parameters[name].identified(data_of(design)) for name in own]
     views = _views(draws, likelihood, own, columns, known=any(known))
@@ -184,9 +191,12 @@ def _draws(
     priors: Mapping[str, Prior],
     columns: _Columns,
     beta: Array | None,
+    levels: TauLevels | None = None,
 ) -> Draws:
     mu = columns.of(priors["mu"])
     tau = columns.of(priors["tau"]) if "tau" in priors else 0.0 * mu
+    if levels is not None:
+        tau = np.stack([columns.of(priors[name]) for name in tau_names(levels)], axis=-1)
     shares = np.stack([columns.shares(), columns.shares()])
     return _EvenDraws(
         mu,
@@ -197,6 +207,8 @@ def _draws(
         spec.nu,
         _SEED,
         columns.of(priors["rho"]) if "rho" in priors else None,
+        columns.of(priors["tau_within"]) if "tau_within" in priors else None,
+        levels,
         standard=effects_of(spec).quantile(shares),
     )
 

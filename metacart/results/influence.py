@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import named_options
+from metacart.errors import Fault, InputError, named_options
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, group_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -64,7 +64,8 @@ def influence(
     Raises
     ------
     InputError
-        When all studies are of one cohort, or when one study lies in several.
+        When all studies are of one cohort, when one study lies in several, or where tau differs by
+        level.
 
     Notes
     -----
@@ -82,6 +83,10 @@ def influence(
     """
     import pandas as pd
 
+    if by := spec_of(fit).tau_by:
+        several = f'tau_by = "{by}": no one tau that a study moves'
+        attempt = "leave_one_out, which shows each tau"
+        raise InputError(Fault("fit", several, "a fit with one tau", attempt))
     evidence, whole = evidence_of(fit), _parameters(fit)
     found: dict[str, tuple[LeftOut, dict[str, float], str]] = {}
     again: list[tuple[LeftOut, str]] = []

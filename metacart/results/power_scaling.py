@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import group_of
-from metacart.results.summary import estimand_draws, views_of
+from metacart.inference.records import design_of, group_of, spec_of
+from metacart.results.summary import estimand_draws, spread_draws, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,8 +119,11 @@ def _quantities(fit: xr.DataTree, at: Mapping[str, Any] | None, *, joint: bool) 
         for name, draws in estimand_draws(fit, at=at, group=group).items():
             found[f"{name} ({words})" if words else name] = draws
     posterior = group_of(fit, "posterior")
+    spreads = spread_draws(posterior, spec_of(fit), design_of(fit))
     for name in ("mu", "tau", "rho", "bias"):
-        if name in posterior:
+        if name == "tau":
+            found |= spreads
+        elif name in posterior:
             found[name] = posterior[name].transpose("chain", "draw").to_numpy()
     if "beta" in posterior:
         for name in posterior["coefficient"].to_numpy().tolist():

@@ -73,9 +73,10 @@ def preview_priors(
     Notes
     -----
     The spread is g⁻¹(m + z tau) - g⁻¹(m - z tau) with z the 97.5 % quantile of a standard study
-    effect, and exp(2 z tau), the odds ratio (hazard ratio, ratio) of the two ends. A contrast is
-    the conditional one, exp(beta), of two arms in one study. From the spec alone moderators stand
-    at their reference or 0, and no study of a transplant question handles immortal time.
+    effect (that of a study's and a finding's effect together, where there are two levels), and
+    exp(2 z tau), the odds ratio (hazard ratio, ratio) of the two ends. A contrast is the
+    conditional one, exp(beta), of two arms in one study. From the spec alone moderators stand at
+    their reference or 0, and no study of a transplant question handles immortal time.
 
     Each prior enters by some 40,000 even quantiles in a fixed random order: the same every time,
     what depends on one parameter exact, the rest with a Monte Carlo error of at most 0.0025 for a
@@ -125,12 +126,17 @@ def _estimands(imagined: Imagined) -> Iterator[dict[str, Any]]:
 def _behind(imagined: Imagined, estimand: str, view: str) -> str:
     names = ["mu"] if estimand == "population average" else ["mu", "rho"]
     if estimand != "median study":
-        names.append("tau")
+        names += _spreads(imagined)
     if imagined.rows.size:
         names += [name for name in imagined.priors if name.startswith("beta:")]
     if view == "immortal-time-adjusted":
         names += [name for name in imagined.priors if name == "bias"]
     return _stated(imagined, names)
+
+
+def _spreads(imagined: Imagined) -> list[str]:
+    """Return the parameters that say how far true values spread."""
+    return [name for name in imagined.priors if name.startswith("tau")]
 
 
 def _stated(imagined: Imagined, names: Iterable[str]) -> str:
@@ -143,10 +149,10 @@ def _spread(imagined: Imagined) -> Iterator[dict[str, Any]]:
     if spec.random_effects == "none":
         return
     draws = next(iter(imagined.views.values()))
-    reach = draws.tau * float(effects_of(spec).quantile(0.975))
+    reach = draws.spread_at(imagined.rows) * float(effects_of(spec).quantile(0.975))
     if scale.name != "log":
         middle = draws.linear(imagined.rows)
-        ends = [scale.inverse(middle + sign * reach[..., None]) for sign in (1.0, -1.0)]
+        ends = [scale.inverse(middle + sign * reach) for sign in (1.0, -1.0)]
         yield {
             "estimand": "range of the middle 95 % of studies",
             "at": imagined.at,
@@ -156,9 +162,9 @@ def _spread(imagined: Imagined) -> Iterator[dict[str, Any]]:
     if scale.name in _NAMES:
         yield {
             "estimand": f"{_NAMES[scale.name]} across the middle 95 % of studies",
-            "at": "",
-            "follows_from": _stated(imagined, ["tau"]),
-            **_described(SCALES["log"].inverse(2.0 * reach)),
+            "at": imagined.at if draws.levels else "",
+            "follows_from": _stated(imagined, _spreads(imagined)),
+            **_described(SCALES["log"].inverse(2.0 * reach).mean(axis=-1)),
         }
 
 
@@ -186,7 +192,8 @@ def _columns_of(coefficient: str) -> list[str]:
 
 
 def _own(imagined: Imagined) -> Iterator[dict[str, Any]]:
-    for name, words in (("tau", "tau"), ("bias", "bias (log scale)")):
+    spreads = [(name, name.replace(":", " ")) for name in _spreads(imagined)]
+    for name, words in (*spreads, ("bias", "bias (log scale)")):
         if name in imagined.priors:
             lower, median, upper = imagined.priors[name].quantile([0.025, 0.5, 0.975]).tolist()
             own = {"estimand": words, "at": "", "follows_from": _stated(imagined, [name])}

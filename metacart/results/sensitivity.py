@@ -13,9 +13,11 @@ import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import evidence_of, spec_of
+from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, refit_all
+from metacart.modelling.design import moderators_of
 from metacart.modelling.likelihoods import Likelihoods
+from metacart.modelling.spread import tau_levels, tau_names
 from metacart.records.priors import PRIORS, Prior, parse_prior
 from metacart.records.spec import ModelSpec
 from metacart.results.power_scaling import POWER_COLUMNS, power_table
@@ -49,7 +51,8 @@ def prior_sensitivity(
     fit : DataTree
         From ``fit``.
     tau : sequence of float
-        How many times as wide the prior of tau is; 0 is a common effect, tau = 0.
+        How many times as wide the prior of tau is, and of every other spread of true values; 0 is
+        a common effect, tau = 0.
     mu : sequence of float
         How many times as wide the prior of mu is, about its centre. All pairs are fitted.
     at : dict of moderator to level or number, optional
@@ -151,12 +154,18 @@ def _prior_of(fit: xr.DataTree, name: str) -> Prior | None:
     return None if text is None else parse_prior(text)
 
 
+def _spreads(fit: xr.DataTree) -> dict[str, Prior]:
+    """Return the prior of each spread of true values."""
+    texts = json.loads(str(fit.attrs["priors"]))
+    return {name: parse_prior(text) for name, text in texts.items() if name.startswith("tau")}
+
+
 def _grid(
     fit: xr.DataTree, *, tau: Sequence[float], mu: Sequence[float]
 ) -> dict[tuple[float, float], ModelSpec]:
     """Return the spec of each pair of scales of mu and tau but the declared."""
     spec = spec_of(fit)
-    if _prior_of(fit, "tau") is None:
+    if not _spreads(fit):
         tau = [1.0]
     if _prior_of(fit, "mu") is None:
         mu = [1.0]
@@ -167,14 +176,20 @@ def _grid(
 
 
 def _changed(fit: xr.DataTree, spec: ModelSpec, wide: float, spread: float) -> ModelSpec:
-    priors, change = dict(spec.priors), {}
+    priors: dict[str, Any] = dict(spec.priors)
+    change: dict[str, Any] = {}
     if wide != 1.0:
         priors["mu"] = str(_wider(_prior_of(fit, "mu"), wide))
     if spread == 0.0:
-        priors.pop("tau", None)
-        change = {"random_effects": "none"}
+        priors = {name: text for name, text in priors.items() if not name.startswith("tau")}
+        change = {"random_effects": "none", "within": None, "tau_by": None}
     elif spread != 1.0:
-        priors["tau"] = str(_scaled("tau", _prior_of(fit, "tau"), spread))
+        scaled = {name: str(_scaled("tau", each, spread)) for name, each in _spreads(fit).items()}
+        levels = tau_levels(spec, moderators_of(design_of(fit)))
+        if levels is not None:
+            each = (scaled.pop(name) for name in tau_names(levels))
+            priors["tau"] = dict(zip(levels.levels, each, strict=True))
+        priors |= scaled
     return spec.model_copy(update={"priors": priors, **change})
 
 
@@ -205,14 +220,17 @@ def _wider(prior: Prior | None, factor: float) -> Prior:
 
 def _words(fit: xr.DataTree, wide: float, spread: float, *, mean: bool) -> str:
     """Say which priors a row has; that of mu where several are compared."""
-    centre, tau = _prior_of(fit, "mu"), _prior_of(fit, "tau")
+    centre, spreads = _prior_of(fit, "mu"), _spreads(fit)
     parts = []
     if mean and centre is not None:
         parts.append(f"mu ~ {centre if wide == 1.0 else _wider(centre, wide)}")
-    if tau is None or spread == 0.0:
+    if not spreads or spread == 0.0:
         parts.append("tau = 0 (common effect)")
     else:
-        parts.append(f"tau ~ {tau if spread == 1.0 else tau.scaled(spread)}")
+        parts += [
+            f"{name.replace(':', ' ')} ~ {tau if spread == 1.0 else tau.scaled(spread)}"
+            for name, tau in spreads.items()
+        ]
     return ", ".join(parts)
 
 

@@ -15,6 +15,8 @@ from metacart.inference.records import design_of, group_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import IMPUTED
 from metacart.modelling.moderators import level_text, main_effects, steps_of
+from metacart.modelling.spread import tau_levels
+from metacart.records.spec import ModelSpec
 from metacart.results.direction import better_of
 from metacart.results.numbers import describe, limit_errors, probability
 
@@ -22,7 +24,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["estimand_draws", "place_words", "summarize", "summary_with_errors", "views_of"]
+__all__ = [
+    "estimand_draws",
+    "place_words",
+    "spread_draws",
+    "summarize",
+    "summary_with_errors",
+    "views_of",
+]
 
 Array = NDArray[np.float64]
 _COLUMNS = ("estimand", "at", "median", "lower", "upper", "mcse")
@@ -83,10 +92,12 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
         interval) and ``mcse`` (Monte Carlo standard error of the median, or of a probability).
         Rates, ratios or values for ``median study``, ``population average`` and ``next study``;
         then P(beyond threshold), a probability in the column ``median``, for each threshold of
-        the spec; then ``tau`` and ``beta`` on the model scale, with what a step of each beta is
-        under ``at``, and imputed values of moderators in their own unit. Of several outcomes or
-        stages each has its rows, under ``at`` as ``outcome = relapse``. The words ``naive`` and
-        ``immortal-time-adjusted`` tell the two readings of a transplant question apart.
+        the spec; then ``tau`` (of each level where it differs, ``tau scfv[humanized]``),
+        ``tau_within`` where findings have effects of their own, and ``beta`` on the model scale,
+        with what a step of each beta is under ``at``, and imputed values of moderators in their
+        own unit. Of several outcomes or stages each has its rows, under ``at`` as
+        ``outcome = relapse``. The words ``naive`` and ``immortal-time-adjusted`` tell the two
+        readings of a transplant question apart.
 
     Raises
     ------
@@ -97,8 +108,10 @@ def summarize(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> pd.Da
     -----
     A pooled rate is three numbers. The median study is g⁻¹(m), the population average
     E[g⁻¹(m + u) | tau] over the study effect u, the next study g⁻¹(m + u_new), each computed draw
-    by draw with m = mu + x beta. Ratios have no population average, since E[exp(theta)] need not
-    exist, nor have values under Student-t effects of one degree of freedom, whose mean does not.
+    by draw with m = mu + x beta. With a second level u is the sum of a study's effect and that of
+    a finding in it, both new in the next study. Where tau differs by level, each row has its own.
+    Ratios have no population average, since E[exp(theta)] need not exist, nor have values under
+    Student-t effects of one degree of freedom, whose mean does not.
 
     Examples
     --------
@@ -172,12 +185,12 @@ def _described(draws: Array) -> dict[str, float]:
 def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
     spec, posterior = spec_of(fit), fit["posterior"]
     rows: list[dict[str, Any]] = []
-    if "tau" in posterior:
-        tau = posterior["tau"].transpose("chain", "draw").to_numpy()
-        rows.append({"estimand": "tau", "at": "", **_described(tau)})
+    for name, tau in spread_draws(posterior.to_dataset(), spec, design_of(fit)).items():
+        rows.append({"estimand": name, "at": "", **_described(tau)})
         if spec.random_effects == "student_t" and spec.nu > 2:
             spread = tau * np.sqrt(spec.nu / (spec.nu - 2.0))
-            rows.append({"estimand": "SD of study effects", "at": "", **_described(spread)})
+            words = "SD of study effects" + name.removeprefix("tau")
+            rows.append({"estimand": words, "at": "", **_described(spread)})
     if "rho" in posterior:
         rho = posterior["rho"].transpose("chain", "draw").to_numpy()
         rows.append({"estimand": "rho", "at": "", **_described(rho)})
@@ -204,6 +217,24 @@ def _parameters(fit: xr.DataTree) -> list[dict[str, Any]]:
         bias = posterior["bias"].transpose("chain", "draw").to_numpy()
         rows.append({"estimand": "bias (log scale)", "at": "", **_described(bias)})
     return rows
+
+
+def spread_draws(sample: xr.Dataset, spec: ModelSpec, design: xr.Dataset) -> dict[str, Array]:
+    """Return draws (chain, draw) of every spread of true values on the model scale, by name.
+
+    ``tau``, or ``tau scfv[humanized]`` and so on where it differs by level; ``tau_within``.
+    """
+    found: dict[str, Array] = {}
+    if "tau" in sample:
+        tau = sample["tau"].transpose("chain", "draw", ...).to_numpy()
+        levels = tau_levels(spec, moderators_of(design))
+        if levels is None:
+            found["tau"] = tau
+        else:
+            found |= {f"tau {name}": tau[..., n] for n, name in enumerate(levels.names)}
+    if "tau_within" in sample:
+        found["tau_within"] = sample["tau_within"].transpose("chain", "draw").to_numpy()
+    return found
 
 
 def place_words(fit: xr.DataTree, at: Mapping[str, Any], *, but: str = "") -> str:
