@@ -173,15 +173,25 @@ def test_a_right_analysis_passes(calibrated):
     assert (row["coverage_lower"], row["coverage_upper"]) == binomial_band(80, probability=0.999)
 
 
-@pytest.mark.parametrize(
-    ("spec", "table", "names"),
-    [
-        (mc.ModelSpec(likelihood="two_arm"), PAIRS, {"mu", "tau"}),
-        (mc.ModelSpec(likelihood="hsct"), MIXED, {"mu", "tau", "bias"}),
-        (mc.ModelSpec(likelihood="beta_binomial"), COUNTS, {"mu", "rho"}),
-        (mc.ModelSpec(likelihood="normal", scale="log", nu=4), ESTIMATES, {"mu", "tau"}),
-    ],
+SURVIVAL = pd.DataFrame(
+    {"study": list("abc"), "survival": 0.6, "lower": [0.3, 0.4, 0.5], "upper": [0.8, 0.75, 0.7]}
 )
+KINDS = [
+    (mc.ModelSpec(likelihood="binomial"), COUNTS, {"mu", "tau"}),
+    (mc.ModelSpec(likelihood="survival"), SURVIVAL, {"mu", "tau"}),
+    (mc.ModelSpec(likelihood="two_arm"), PAIRS, {"mu", "tau"}),
+    (mc.ModelSpec(likelihood="hsct"), MIXED, {"mu", "tau", "bias"}),
+    (mc.ModelSpec(likelihood="beta_binomial"), COUNTS, {"mu", "rho"}),
+    (mc.ModelSpec(likelihood="normal", scale="log", nu=4), ESTIMATES, {"mu", "tau"}),
+]
+
+
+def test_every_likelihood_of_one_mean_is_calibrated():
+    one_mean = {name for name, entry in LIKELIHOODS.items() if isinstance(entry, mc.Likelihood)}
+    assert {spec.likelihood for spec, _, _ in KINDS} == one_mean
+
+
+@pytest.mark.parametrize(("spec", "table", "names"), KINDS)
 def test_every_kind_of_evidence_is_calibrated(spec, table, names):
     found = mc.calibrate(spec, table, simulations=24, draws=300, seed=2).set_index("quantity")
     assert names <= set(found.index)

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special, stats
+from scipy import interpolate, special, stats
 
 from metacart.errors import InputError
+from metacart.inference.exact import draw_exact
 from metacart.modelling.build import build_model
 from metacart.modelling.design import bind, data_of, scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
@@ -342,3 +343,92 @@ def test_the_users_table_is_not_changed():
     table = TABLES["binomial"].copy()
     bind(ModelSpec(likelihood="binomial", moderators=["scfv"]), table)
     pd.testing.assert_frame_equal(table, TABLES["binomial"])
+
+
+# --- against a brute-force posterior ------------------------------------------------------------
+# the densities are SciPy's, from the table itself; the posterior is a grid over all parameters
+
+ETA = np.linspace(-30, 30, 1201)
+MU = np.linspace(-7, 7, 113)
+Z = np.linspace(-6.5, 6.5, 66)
+
+
+def inverse(level, *, hazard):
+    return -np.expm1(-np.exp(np.minimum(level, 300))) if hazard else special.expit(level)
+
+
+def of_groups(row, *, hazard):
+    """Two binomials, the level of the control group summed over a grid."""
+    b = np.linspace(-10, 10, 161)
+    with np.errstate(divide="ignore"):
+        control = stats.binom(row["control_total"], inverse(b, hazard=hazard))
+        exposed = stats.binom(row["total"], inverse(ETA[:, None] + b, hazard=hazard))
+        terms = control.logpmf(row["control_events"]) + exposed.logpmf(row["events"])
+    terms = terms + stats.norm(0, 1.5).logpdf(b) + np.log(b[1] - b[0])
+    return special.logsumexp(terms, axis=1)
+
+
+def log_density(name, row, estimate, se):
+    """Return the log density of one finding along ETA."""
+    if name == "binomial":
+        with np.errstate(divide="ignore"):
+            return stats.binom(row["total"], special.expit(ETA)).logpmf(row["events"])
+    if name.startswith("two_arm"):
+        return of_groups(row, hazard="cloglog" in name)
+    if row.get("kind") == "contrast":
+        return of_groups(row, hazard=True)
+    return stats.norm(ETA, se).logpdf(estimate)
+
+
+def posterior(name, design, priors):
+    """Return the log marginal likelihood, and the mean of mu."""
+    rows = TABLES[name].to_dict("records")
+    mu = np.exp(priors["mu"].logpdf(MU)) * (MU[1] - MU[0])
+    if name == "beta_binomial":
+        rho = (np.arange(400) + 0.5) / 400
+        log_mass = np.log(mu)[:, None] + stats.beta(1, 5).logpdf(rho) - np.log(400)
+        rate, size = special.expit(MU)[:, None], (1 - rho) / rho
+        for row in rows:
+            counts = stats.betabinom(row["total"], size * rate, size * (1 - rate))
+            log_mass = log_mass + counts.logpmf(row["events"])
+        return special.logsumexp(log_mass), special.softmax(log_mass).sum(axis=1) @ MU
+    tau = np.linspace(0.035, 4.2, 60) if name == "binomial" or "survival" in name else None
+    tau = np.linspace(0.0175, 2.1, 60) if tau is None else tau
+    height = priors["tau"].logpdf(tau) + np.log(tau[1] - tau[0])
+    estimates = design["estimate"].to_numpy() if "estimate" in design else np.zeros(len(rows))
+    errors = design["se"].to_numpy() if "se" in design else np.ones(len(rows))
+    curves = [
+        np.maximum(log_density(name, *each), -1e4)
+        for each in zip(rows, estimates, errors, strict=True)
+    ]
+    weight = stats.norm.logpdf(Z) + np.log(Z[1] - Z[0])
+    # the effects of studies summed first: a surface over level and tau, one a study
+    level = np.linspace(-9, 9, 181)
+    surfaces = {}
+    for study in dict.fromkeys(each["study"] for each in rows):
+        mine = [n for n, each in enumerate(rows) if each["study"] == study]
+        spline = interpolate.PchipInterpolator(ETA, sum(curves[n] for n in mine))
+        eta = np.clip(level[:, None, None] + tau[:, None] * Z, ETA[0], ETA[-1])
+        surface = special.logsumexp(spline(eta) + weight, axis=-1)
+        surfaces[mine[0]] = interpolate.PchipInterpolator(level, surface, axis=0)
+    biased = design["biased"].to_numpy() if "biased" in design else np.zeros(len(rows))
+    shifts, share = np.zeros(1), np.zeros(1)
+    if 0 < biased.sum() < len(rows):
+        shifts = np.linspace(-1.6, 0.7, 24)
+        share = stats.norm(-0.45, 0.25).logpdf(shifts) + np.log(shifts[1] - shifts[0])
+    log_mass = np.log(mu)[:, None, None] + height + share[:, None]
+    for first, surface in surfaces.items():
+        log_mass = log_mass + surface(MU[:, None] + biased[first] * shifts)
+    return special.logsumexp(log_mass), special.softmax(log_mass).sum(axis=(1, 2)) @ MU
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_posterior_is_that_of_a_grid(name):
+    spec, design = bound(name)
+    priors = resolve_priors(spec, design, likelihood_of(name))
+    run = draw_exact(spec, design, likelihood_of(name), priors, draws=8000, chains=1, seed=3)
+    height, mean = posterior(name, design, priors)
+    assert run.pareto_k < 0.7
+    assert run.log_marginal_likelihood == pytest.approx(height, abs=0.02)
+    mu = run.posterior["mu"].to_numpy()
+    assert mu.mean() == pytest.approx(mean, abs=0.005 + 4 * mu.std() / np.sqrt(8000))
