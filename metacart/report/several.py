@@ -167,7 +167,7 @@ def _place(at: str, studies: Studies) -> str:
     """Return ``outcome = severe_crs`` in words."""
     label = at.partition(" = ")[2] or at
     known = label in studies.vocabulary
-    return outcome_of(label, studies.vocabulary).title if known else _words(at.replace(" = ", " "))
+    return outcome_of(label, studies.vocabulary).title if known else _words(label)
 
 
 def several_table(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) -> Table:
