@@ -176,6 +176,8 @@ def test_the_bundled_questions_say_what_they_mix() -> None:
         spec, studies = mc.load_model(name), mc.load_studies()
         account = mc.account(studies, spec)
         marked = account[account["used"] & account["rule"].str.contains(r"; of the \w+: ")]
+        if spec.likelihood == "grades":  # any and severe of the same patients are one table
+            marked = marked.drop_duplicates(["study", "arm"])
         rows = fallbacks(mc.tabulate(studies, spec), spec)
         assert sum(map(len, rows.values())) == len(marked)
 

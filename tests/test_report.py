@@ -509,9 +509,10 @@ def test_questions_of_a_folder_stand_in_their_order(tmp_path: Path) -> None:
     assert [spec.name for spec in read_specs(["a", "c"], tmp_path, faults)] == ["a", "c"]
     shipped = [spec.name for spec in read_specs(None, None, faults)]
     assert shipped == [
-        "cr_rate", "severe_crs", "hsct_benefit_efs", "hsct_benefit_os", "hsct_relapse",
-        "retreatment_cr", "retreatment_severe_crs", "mrd_negative_remission", "crs_any",
-        "severe_neurotoxicity", "relapse", "cd22_cr", "os_12m", "efs_12m",
+        "cr_rate", "severe_crs", "crs_grades", "hsct_benefit_efs", "hsct_benefit_os",
+        "hsct_relapse", "retreatment_cr", "retreatment_severe_crs", "mrd_negative_remission",
+        "crs_any", "severe_neurotoxicity", "relapse", "cd22_cr", "os_12m", "benefit_risk",
+        "efs_12m", "treatment_chain",
     ]  # fmt: skip
     assert faults == []
 

@@ -86,14 +86,22 @@ def fallbacks(evidence: pd.DataFrame, spec: ModelSpec) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in population_order(spec)}
     if "population" not in evidence.columns:
         return {}
-    if spec.likelihood == "chain":  # later stages are of other patients by their nature
-        evidence = evidence[evidence["stage"] == spec.outcomes[0]]
+    evidence = _once(evidence, spec)
     names = _names(evidence)
     for position, population in enumerate(evidence["population"].tolist()):
         ratio = _compares(evidence)
         if isinstance(population, str) and preferred_before(population, spec, ratio=ratio):
             found[population].append(names[position])
     return {population: rows for population, rows in found.items() if rows}
+
+
+def _once(evidence: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Return the rows in which patients stand once."""
+    if spec.likelihood == "chain":  # later stages are of other patients by their nature
+        return evidence[evidence["stage"] == spec.outcomes[0]]
+    if spec.likelihood == "grades":  # one row a band
+        return evidence.drop_duplicates([n for n in ("study", "arm") if n in evidence.columns])
+    return evidence
 
 
 def _compares(evidence: pd.DataFrame) -> bool:
@@ -142,7 +150,7 @@ def mixing(evidence: pd.DataFrame, spec: ModelSpec) -> str:
         return ""
     kind = "Ratios" if _compares(evidence) else "Rates"
     parts = [f"of the {population} in {_join(rows)}" for population, rows in found.items()]
-    if sum(map(len, found.values())) == len(evidence):
+    if sum(map(len, found.values())) == len(_once(evidence, spec)):
         return (
             f"No number is of the {population_order(spec)[0]}: {kind.lower()} are {_join(parts)}."
         )

@@ -24,6 +24,7 @@ from metacart.report.basis import basis_of
 from metacart.report.bias_table import bias_table
 from metacart.report.cells import exact_rate, study_cell, when_cell
 from metacart.report.figures import draw_flow, kept_figure
+from metacart.report.grades_part import grades_part
 from metacart.report.model_words import prior_table
 from metacart.report.parts import Block, Part
 from metacart.report.questions import Question
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = ["answered_several", "several_answer", "several_table"]
 
 _FIRST = "population average"
+# what stands before a grade, and before a grading system
+_OF_GRADES = {"at_least": "", "system": "graded by "}
 _PLANE = "Benefit against risk: studies, the population average and the next study."
 
 
@@ -61,7 +64,7 @@ def answered_several(
     spec, scale, converged = question.spec, scale_of(design_of(fit)), bool(fit.attrs["converged"])
     summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
     used, tool = accounts.studies_shown(question, studies), tool_for(spec)
-    part = _joint_part(fit, studies, folder) if fit.attrs["system"] == "joint" else None
+    part = _own_part(fit, studies, folder)
     frames = {
         "evidence": evidence,
         "account": question.account,
@@ -165,7 +168,9 @@ def _words(name: str) -> str:
 
 def _place(at: str, studies: Studies) -> str:
     """Return ``outcome = severe_crs`` in words."""
-    label = at.partition(" = ")[2] or at
+    dim, _, label = at.rpartition(" = ")
+    if dim in _OF_GRADES:
+        return _OF_GRADES[dim] + label
     known = label in studies.vocabulary
     return outcome_of(label, studies.vocabulary).title if known else _words(label)
 
@@ -248,6 +253,13 @@ def _evidence_table(question: Question, studies: Studies) -> Table:
 
 
 # --- joint outcomes ------------------------------------------------------------------------------
+
+
+def _own_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
+    """Return what only this kind of system shows; none where the rates are all."""
+    if fit.attrs["system"] == "joint":
+        return _joint_part(fit, studies, folder)
+    return grades_part(fit, folder) if fit.attrs["system"] == "grades" else None
 
 
 def _joint_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part:
