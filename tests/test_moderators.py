@@ -12,6 +12,7 @@ from scipy import stats
 import metacart as mc
 from metacart.errors import InputError
 from metacart.inference.estimands import design_rows
+from metacart.inference.refits import Refit
 from metacart.modelling.design import bind, moderators_of
 from metacart.modelling.imputation import gap_names
 from metacart.modelling.likelihoods import LIKELIHOODS
@@ -332,7 +333,11 @@ def test_the_exact_engine_hands_gaps_to_nuts_and_says_why():
 
 def test_without_a_cohort_the_rest_imputes_again(imputed, monkeypatch):
     module = importlib.import_module("metacart.results.leave_one_out")
-    monkeypatch.setattr(module, "_refit", lambda *_, **__: ({}, ""))
+
+    def unfitted(variants, **_):
+        return [Refit(each.label, None) for each in variants]
+
+    monkeypatch.setattr(module, "refit_all", unfitted)
     table = mc.leave_one_out(imputed)
     assert set(table["computed"]) == {"as fitted", "refitted: the rest imputes the moderators"}
 
