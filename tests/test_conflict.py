@@ -66,7 +66,7 @@ def test_the_planted_study_is_found_and_its_p_is_the_mid_p() -> None:
     fit = mc.fit(BINOMIAL, COUNTS, method="exact", seed=4, progress=False)
     rows = studies_of(mc.conflict(fit, progress=False))
     assert rows.index[rows["conflict"]].tolist() == ["outlier"]
-    assert rows.loc["outlier", "computed"] == "refitted: k_hat is too large"
+    assert rows.loc["outlier", "computed"] == "refitted: Pareto k is too large"
     assert rows.loc["outlier", "observed"] == 0.3
     mu, tau = np.linspace(-4, 6, 161), np.linspace(0.005, 6, 240)
     z, weight = np.polynomial.hermite_e.hermegauss(61)

@@ -213,7 +213,7 @@ def test_what_weights_cannot_tell_is_fitted_again() -> None:
     table = mc.leave_one_out(fit)
     rows = table[table["left_out"] == "outlier"].set_index("estimand")
     assert (rows["k_hat"] > 0.7).all()
-    assert set(rows["computed"]) == {"refitted: k_hat is too large"}
+    assert set(rows["computed"]) == {"refitted: Pareto k is too large"}
     draws = fit["posterior"].sizes["draw"]
     rest = mc.fit(spec, data.iloc[:-1], method="auto", draws=draws, seed=4, progress=False)
     expected = mc.summarize(rest).set_index("estimand")

@@ -87,7 +87,7 @@ def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
         elif free_parameters(kept, likelihood) != free_parameters(design, likelihood):
             why = "refitted: the rest informs other parameters"
         elif not trusted(k, logs["posterior"].size):
-            why = "refitted: k_hat is too large"
+            why = "refitted: Pareto k is too large"
         yield LeftOut(
             name=name,
             studies=", ".join(dict.fromkeys(studies[rows].tolist())),
