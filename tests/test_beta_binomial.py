@@ -188,6 +188,7 @@ def test_the_record_and_the_likelihoods_agree_on_the_default() -> None:
     assert {name: each.random_effects for name, each in LIKELIHOODS.items()} == {
         **dict.fromkeys(LIKELIHOODS, usual),
         "beta_binomial": ("none", "normal"),
+        **dict.fromkeys(("joint", "chain", "grades"), ("normal",)),
     }
 
 

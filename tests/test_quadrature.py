@@ -110,7 +110,7 @@ def test_normal_estimates_have_a_closed_form(monkeypatch, tau, group):
         covariance = np.diag(SES[own] ** 2) + tau**2
         expected = stats.multivariate_normal(linear[0, own], covariance).logpdf(ESTIMATES[own])
         assert found[0, study] == pytest.approx(expected, abs=1e-9)
-    monkeypatch.setattr(marginal, "_is_conjugate", lambda _: False)
+    monkeypatch.setattr(marginal, "is_conjugate", lambda _: False)
     by_rules = study_log_likelihood(LIKELIHOODS["normal"], *arguments, **options)
     np.testing.assert_allclose(by_rules, found, atol=1e-9 if tau <= 3 else 5e-4)
 
@@ -120,13 +120,13 @@ def test_only_normal_estimates_are_taken_for_normal(name):
     data = {"estimate": ESTIMATES, "se": SES, "contrast": np.zeros(5, dtype=bool)}
     arguments = (data, np.arange(5), np.zeros((2, 5)), np.ones(2), "normal", 4.0, {})
     entry = LIKELIHOODS[name]
-    assert marginal._is_conjugate(marginal._studies(entry, *arguments))
+    assert marginal.is_conjugate(marginal._studies(entry, *arguments))
     robust = replace(
         entry, logp=lambda eta, data, _: stats.t.logpdf(eta, 30, data["estimate"], data["se"])
     )
-    assert not marginal._is_conjugate(marginal._studies(robust, *arguments))
+    assert not marginal.is_conjugate(marginal._studies(robust, *arguments))
     wider = replace(entry, approximate=lambda data: (data["estimate"], 1.01 * data["se"] ** 2))
-    assert not marginal._is_conjugate(marginal._studies(wider, *arguments))
+    assert not marginal.is_conjugate(marginal._studies(wider, *arguments))
 
 
 @pytest.mark.parametrize("effects", ["normal", "student_t"])

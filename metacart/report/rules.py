@@ -20,7 +20,8 @@ _GIVEN = {
     "mixed": "first and later infusions together",
 }
 _KINDS = (
-    "(?:counts|ratios|hazard ratios|survival at one time|pairs of survival|contrasts of counts)"
+    "(?:counts|ratios|hazard ratios|survival at one time|pairs of survival|contrasts of counts|"
+    "tables of grades, or counts)"
 )
 _SECOND = "another report on patients who are counted already"
 # the rule of the account; its reason; what differs between findings of that reason
@@ -62,6 +63,31 @@ _RULES: tuple[tuple[str, str, str], ...] = (
         r"grades (.+) lie on both sides of the cut at grade (\d)",
         "its grades cannot be divided at the cut of the question",
         "grades {0}, cut at {1}",
+    ),
+    (
+        r"findings\[\d+\] has the grades of these patients",
+        "a table of all grades of the same patients is counted instead",
+        "",
+    ),
+    (
+        r"of (\d+) patients, findings\[\d+\] of (\d+): one denominator a table, the larger",
+        "of fewer patients than the other counts of its arm, with which it makes no table",
+        "{0}, not {1}",
+    ),
+    (
+        r"graded on (.+), findings\[\d+\] on another system",
+        "graded on another system than the other counts of its arm",
+        "{0}",
+    ),
+    (
+        r"more patients than with a lower grade",
+        "more patients than with a lower grade: they make no table",
+        "",
+    ),
+    (
+        r"(\d+) patients, but (\d+) came through .+: not the same patients",
+        "not of the patients who came through the stage before",
+        "{0}, where {1} came through",
     ),
     (r"no patients", "no patients", ""),
     (r"its interval is misprinted: (.+)", "its interval is a misprint", "{0}"),

@@ -170,11 +170,13 @@ def _measures(draws: Draws, level: Array, reference: Array) -> dict[tuple[str, s
 
 def rates_of(draws: Draws, level: Array, reference: Array) -> dict[str, tuple[Array, Array]]:
     """Return the rates (chain, draw) of two levels, as they are compared, by estimand."""
+    average, against = (
+        # a wide prior rounds a rate to 0 or 1, of which there are no odds
+        np.clip(draws.population_average(rows), np.finfo(np.float64).tiny, np.nextafter(1.0, 0.0))
+        for rows in (level, reference)
+    )
     return {
-        "population average": (
-            draws.population_average(level),
-            draws.population_average(reference),
-        ),
+        "population average": (average, against),
         _BOTH: (_new_rate(draws, level, 1), _new_rate(draws, reference, 1, finding=2)),
     }
 
