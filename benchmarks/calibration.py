@@ -113,7 +113,7 @@ def fixed(simulations: int, pool: ProcessPoolExecutor) -> None:
     found = mc.calibrate(
         spec, evidence, simulations=simulations, tau=TAUS, seed=SEED, executor=pool, progress=False
     )
-    wide = found.set_index(["quantity", "true_tau"])["coverage"].unstack()  # noqa: PD010
+    wide = found.pivot_table("coverage", index="quantity", columns="true_tau")
     print(f"\n| quantity | {' | '.join(f'tau = {tau:g}' for tau in wide.columns)} |")
     print(f"|---|{'---|' * len(wide.columns)}")
     for name in found["quantity"].unique():

@@ -6,7 +6,7 @@ have the cumulative hazard of the control group integrated out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,10 @@ def _baselines(parameters: Mapping[str, Any], chosen: NDArray[np.intp]) -> dict[
     return {"baseline": parameters["baseline"][..., chosen]}
 
 
-def _replaced(values: Array, chosen: NDArray[np.intp], by: Callable[[], Array]) -> Array:
+def _replaced(values: Array, chosen: NDArray[np.intp], by: Array) -> Array:
     """Return values with those of some findings replaced."""
-    if not chosen.size:
-        return values
     result = np.array(values, dtype=np.float64)
-    result[..., chosen] = by()
+    result[..., chosen] = by
     return result
 
 
@@ -80,11 +78,11 @@ def prepare_transplant(data: Data, priors: Priors) -> dict[str, Array]:
 def logp_transplant(eta: Array, data: Data, parameters: Parameters) -> Array:
     """Return the log likelihood of each finding."""
     chosen = _counted(data)
-    return _replaced(
-        logp_normal(eta, data, parameters),
-        chosen,
-        lambda: logp_groups(eta[..., chosen], _rows(data, chosen), {}),
-    )
+    estimates = logp_normal(eta, data, parameters)
+    if not chosen.size:
+        return estimates
+    of_counts = logp_groups(eta[..., chosen], _rows(data, chosen), {})
+    return _replaced(estimates, chosen, of_counts)
 
 
 def derivatives_transplant(eta: Array, data: Data, parameters: Parameters) -> tuple[Array, Array]:
@@ -95,8 +93,8 @@ def derivatives_transplant(eta: Array, data: Data, parameters: Parameters) -> tu
         return slope, bend
     of_counts = derivatives_groups(eta[..., chosen], _rows(data, chosen), {})
     return (
-        _replaced(slope, chosen, lambda: of_counts[0]),
-        _replaced(bend, chosen, lambda: of_counts[1]),
+        _replaced(slope, chosen, of_counts[0]),
+        _replaced(bend, chosen, of_counts[1]),
     )
 
 
@@ -105,13 +103,12 @@ def simulate_transplant(
 ) -> Array:
     """Return one replicate of each log hazard ratio; of counts the corrected one."""
     chosen = _counted(data)
-    return _replaced(
-        simulate_normal(eta, data, parameters, rng),
-        chosen,
-        lambda: simulate_groups(
-            eta[..., chosen], _rows(data, chosen), _baselines(parameters, chosen), rng
-        ),
-    )
+    estimates = simulate_normal(eta, data, parameters, rng)
+    if not chosen.size:
+        return estimates
+    own = _baselines(parameters, chosen)
+    of_counts = simulate_groups(eta[..., chosen], _rows(data, chosen), own, rng)
+    return _replaced(estimates, chosen, of_counts)
 
 
 def replicate_transplant(
@@ -125,10 +122,7 @@ def replicate_transplant(
     own = _baselines(parameters, chosen)
     of_counts = replicate_groups(eta[..., chosen], _rows(data, chosen), own, rng)
     before = {**data, **drawn}
-    return {
-        name: _replaced(before[name], chosen, lambda by=values: by)  # type: ignore[misc]
-        for name, values in of_counts.items()
-    }
+    return {name: _replaced(before[name], chosen, values) for name, values in of_counts.items()}
 
 
 def draw_transplant(
@@ -138,7 +132,7 @@ def draw_transplant(
     chosen = _counted(data)
     baseline = priors["baseline"].draw(eta.shape, rng)
     drawn = draw_groups(eta[..., chosen], _rows(data, chosen), priors, rng)["baseline"]
-    return {"baseline": _replaced(baseline, chosen, lambda: drawn)}
+    return {"baseline": _replaced(baseline, chosen, drawn)}
 
 
 def observe_transplant(
@@ -169,8 +163,7 @@ def crude_transplant(data: Data, scale: Scale) -> tuple[Array, Array, Array]:
         return numbers
     of_counts = crude_groups(_rows(data, chosen), scale)
     estimate, lower, upper = (
-        _replaced(one, chosen, lambda by=by: by)  # type: ignore[misc]
-        for one, by in zip(numbers, of_counts, strict=True)
+        _replaced(one, chosen, by) for one, by in zip(numbers, of_counts, strict=True)
     )
     return estimate, lower, upper
 

@@ -125,10 +125,10 @@ def _shown(table: pd.DataFrame) -> tuple[str, str, str]:
     return answer, next(name for name in wanted if name.startswith("next study")), naive
 
 
-def _of(table: pd.DataFrame, estimand: str) -> dict[str, dict[str, Any]]:
+def _of(table: pd.DataFrame, estimand: str) -> dict[str, dict[Any, Any]]:
     """Return the numbers of an estimand by row of the page; none where there was no fit."""
     rows = table[(table["estimand"] == estimand) & table["median"].notna()]
-    return {f"step:{row['step']}": row for row in rows.to_dict("records")}  # type: ignore[misc]
+    return {f"step:{row['step']}": row for row in rows.to_dict("records")}
 
 
 def _ends(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[float, float]]:

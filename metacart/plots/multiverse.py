@@ -318,8 +318,8 @@ def _alt(title: str, curve: _Curve, ranked: pd.DataFrame) -> str:
         for value in (curve.rows["median"].min(), curve.rows["median"].max())
     )
     said = [
-        f"{row.choice} explains {100 * float(row.share):.0f} % of the variance"  # type: ignore[arg-type]
-        for row in ranked.itertuples()
+        f"{choice} explains {100 * share:.0f} % of the variance"
+        for choice, share in zip(ranked["choice"], ranked["share"], strict=True)
     ]
     return (
         f"{title}. {capital(curve.estimand)}: medians from {low}{unit} to {high}{unit}. "

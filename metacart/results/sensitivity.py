@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prior_sensitivity"]
 
-Numbers = list[dict[str, Any]]
+Rows = list[dict[Any, Any]]
 
 
 @named_options
@@ -234,7 +234,7 @@ def _words(fit: xr.DataTree, wide: float, spread: float, *, mean: bool) -> str:
     return ", ".join(parts)
 
 
-def _read(fit: xr.DataTree, _: None, *, at: Mapping[str, Any] | None) -> Numbers:
+def _read(fit: xr.DataTree, _: None, *, at: Mapping[str, Any] | None) -> Rows:
     table = summary_with_errors(fit, at=at)
     names = [
         f"{name} ({words})" if words else name
@@ -242,4 +242,4 @@ def _read(fit: xr.DataTree, _: None, *, at: Mapping[str, Any] | None) -> Numbers
         for name in estimand_draws(fit, at=at, group=group)
     ]
     rows = table[table["estimand"].isin(names)].drop(columns="at")
-    return rows.to_dict("records")  # type: ignore[return-value]
+    return rows.to_dict("records")
