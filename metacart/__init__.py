@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, System
     from metacart.plots.benefit_risk import plot_benefit_risk
     from metacart.plots.calibration import plot_calibration
+    from metacart.plots.conflict import plot_conflict
     from metacart.plots.coverage import plot_coverage
     from metacart.plots.cumulative import plot_cumulative
     from metacart.plots.flow import plot_flow
@@ -50,9 +51,11 @@ if TYPE_CHECKING:
     from metacart.plots.grades import plot_grades
     from metacart.plots.influence import plot_influence
     from metacart.plots.multiverse import plot_multiverse
+    from metacart.plots.power_scaling import plot_power_scaling
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
     from metacart.plots.prior_preview import plot_prior_preview
+    from metacart.plots.prior_sensitivity import plot_prior_sensitivity
     from metacart.plots.regression import plot_regression
     from metacart.plots.risk_of_bias import plot_risk_of_bias
     from metacart.plots.simulated_time import plot_immortal_time
@@ -146,6 +149,7 @@ __all__ = [
     "parse_prior",
     "plot_benefit_risk",
     "plot_calibration",
+    "plot_conflict",
     "plot_coverage",
     "plot_cumulative",
     "plot_flow",
@@ -155,9 +159,11 @@ __all__ = [
     "plot_immortal_time",
     "plot_influence",
     "plot_multiverse",
+    "plot_power_scaling",
     "plot_ppc",
     "plot_prior_posterior",
     "plot_prior_preview",
+    "plot_prior_sensitivity",
     "plot_regression",
     "plot_risk_of_bias",
     "plot_tipping_point",
@@ -208,6 +214,7 @@ _HOMES = {
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood", "System"),
     "plots.benefit_risk": ("plot_benefit_risk",),
     "plots.calibration": ("plot_calibration",),
+    "plots.conflict": ("plot_conflict",),
     "plots.coverage": ("plot_coverage",),
     "plots.cumulative": ("plot_cumulative",),
     "plots.flow": ("plot_flow",),
@@ -216,9 +223,11 @@ _HOMES = {
     "plots.funnel": ("plot_funnel",),
     "plots.influence": ("plot_influence",),
     "plots.multiverse": ("plot_multiverse",),
+    "plots.power_scaling": ("plot_power_scaling",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
     "plots.prior_preview": ("plot_prior_preview",),
+    "plots.prior_sensitivity": ("plot_prior_sensitivity",),
     "plots.regression": ("plot_regression",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
     "plots.simulated_time": ("plot_immortal_time",),

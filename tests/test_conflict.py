@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -242,3 +243,63 @@ def test_an_interaction_is_not_split() -> None:
 def test_an_unknown_option_is_refused_by_name() -> None:
     with pytest.raises(mc.InputError, match=r"conflict\(at=…\): no such option"):
         mc.conflict(None, at={})  # type: ignore[call-arg, arg-type]
+
+
+# ---- the figure
+
+
+def mark(pc: Any, visual: str, row: str) -> dict[str, Any]:
+    found: dict[str, Any] = pc.viz[visual][visual].sel(row=row).item()
+    return found
+
+
+def test_the_figure_puts_the_planted_study_first_and_marks_it(tmp_path: Path) -> None:
+    fit = mc.fit(BINOMIAL, COUNTS, method="exact", draws=2000, seed=4, progress=False)
+    rows = studies_of(mc.conflict(fit, progress=False))
+    pc = mc.plot_conflict(fit, backend="none", progress=False)
+    drawn = pc.viz["p"].coords["row"].to_numpy().tolist()
+    assert drawn[0] == "study:outlier"
+    assert set(drawn) == {f"study:{name}" for name in rows.index}
+    assert pc.viz["surprise_conflict"].coords["row"].to_numpy().tolist() == ["study:outlier"]
+    # as the table has them; the artists of this backend are dictionaries
+    assert mark(pc, "observed", "study:outlier")["x"] == [0.3]
+    assert len(pc.viz["middle"].coords["row"]) == len(COUNTS)
+    assert "split" not in pc.viz["plot"].coords["column"].to_numpy()
+    p = rows.loc["outlier", "p_two_sided"]
+    said = f"outlier: 30 % reported, 84 [47\u2013100] % predicted, p {p:.3f}, a conflict"
+    assert said.partition("84")[0] in pc.viz.attrs["alt"]
+    assert said.rpartition("predicted")[2] in pc.viz.attrs["alt"]
+    mc.plot_conflict(fit, file=tmp_path / "conflict.png", progress=False)
+    assert (tmp_path / "conflict.png").stat().st_size > 10_000
+
+
+def test_the_figure_shows_the_node_split_and_says_what_has_none() -> None:
+    data = arms((0.0, 1.2), (0.6, -0.6)).assign(
+        early=lambda table: np.where(table["study"].isin(["human0", "murine1", "both0"]), "y", "n")
+    )
+    spec = SPLIT.model_copy(update={"moderators": ("product", "early")})
+    fit = mc.fit(spec, data, method="exact", draws=2000, seed=4, progress=False)
+    pc = mc.plot_conflict(fit, backend="none", progress=False)
+    marks = pc.viz["coefficient_median"].coords["row"].to_numpy().tolist()
+    kinds = ("within studies", "across studies", "difference")
+    assert marks == [f"{kind}:product[murine]" for kind in kinds]
+    assert pc.viz["coefficient_conflict"].coords["row"].to_numpy().tolist() == [marks[2]]
+    assert marks[2] in pc.viz["p"].coords["row"].to_numpy()
+    notes = " ".join(
+        line["string"] for line in pc.viz["notes"]["text"].to_numpy().ravel() if line is not None
+    )
+    assert (
+        "not told apart for \u03b2, Early: y against n: no study informs it within itself" in notes
+    )
+    assert "product[murine], difference: " in pc.viz.attrs["alt"]
+
+
+def test_a_study_without_a_fit_stands_last_with_its_reason() -> None:
+    data = COUNTS.iloc[:3].assign(scfv=["murine", "human", "human"], total=200)
+    spec = mc.ModelSpec(likelihood="binomial", moderators=("scfv",))
+    fit = mc.fit(spec, data, method="exact", draws=2000, seed=4, progress=False)
+    pc = mc.plot_conflict(fit, backend="none", progress=False)
+    assert pc.viz["predicted"].coords["row"].to_numpy().tolist()[-1] == "study:s0"
+    assert mark(pc, "predicted", "study:s0")["string"] == "no fit *"
+    assert "study:s0" not in pc.viz["observed"].coords["row"].to_numpy()
+    assert "s0: no fit" in pc.viz.attrs["alt"]

@@ -245,3 +245,54 @@ def test_power_scaling_of_a_transplant_question_has_both_views():
     joint = mc.power_scaling(mc.fit(spec, data, method="exact", draws=500, seed=3))
     assert not joint["quantity"].str.contains("naive").any()
     assert "bias" in set(joint["prior"])
+
+
+# ---- the figures
+
+
+def test_the_figure_of_the_grid_is_the_table_and_marks_the_declared(fit, tmp_path):
+    options = {"tau": (0, 1, 2), "mu": (1, 4), "progress": False}
+    table = mc.prior_sensitivity(fit, **options)
+    pc = mc.plot_prior_sensitivity(fit, **options, backend="none")
+    marks = pc.viz["median"]["median"]
+    pairs = [f"prior:{mu}:{tau}" for mu in (1, 4) for tau in (0, 1, 2)]
+    assert marks["row"].to_numpy().tolist() == pairs
+    rows = table[table["estimand"] == "population average"].set_index(["mu_scale", "tau_scale"])
+    for pair in pairs:
+        mu, tau = map(float, pair.removeprefix("prior:").split(":"))
+        assert marks.sel(row=pair).item()["x"] == [rows.loc[(mu, tau), "median"]]
+    line = pc.viz["answer_line"]["answer_line"].item()
+    assert line["x"].tolist() == [rows.loc[(1, 1), "median"]] * 2
+    texts = {row.item()["string"] for row in pc.viz["tau"]["tau"]}
+    assert texts == {"τ = 0 (common effect)", "HalfNormal(1), as declared", "HalfNormal(2)"} | {
+        "HalfNormal(1)"
+    }
+    assert "mu ~ Normal(0, 6), tau ~ HalfNormal(2): " in pc.viz.attrs["alt"]
+    few = {"tau": (1,), "mu": (1,), "progress": False}
+    mc.plot_prior_sensitivity(fit, **few, file=tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").stat().st_size > 10_000
+
+
+def test_the_figure_of_power_scaling_marks_the_planted_prior(tmp_path):
+    spec = mc.ModelSpec(likelihood="binomial", priors={"mu": "Normal(-3, 0.4)"})
+    tight = mc.fit(spec, TABLE, method="exact", draws=1000, seed=3)
+    table = mc.power_scaling(tight)
+    pc = mc.plot_power_scaling(tight, backend="none")
+    marks = pc.viz["prior_sensitivity"]["prior_sensitivity"]
+    assert marks.sizes["row"] == len(table)
+    for row in table.to_dict("records"):
+        mark = marks.sel(row=f"scaled:{row['quantity']}:{row['prior']}").item()
+        assert mark["x"] == [max(row["prior_sensitivity"], 0.001)]
+        beyond = row["diagnosis"] != "the prior hardly matters"
+        assert mark["facecolor"] == ("#D55E00" if beyond else "#0072B2")
+    assert "median study, μ: " in pc.viz.attrs["alt"]
+    mc.plot_power_scaling(tight, file=tmp_path / "power.png")
+    assert (tmp_path / "power.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("plot", ["plot_prior_sensitivity", "plot_power_scaling", "plot_conflict"])
+def test_figures_refuse_a_suffix_before_anything_is_fitted(plot):
+    with pytest.raises(mc.InputError, match=r"the suffix '.jpg'; allowed: \.png, \.svg, \.pdf"):
+        getattr(mc, plot)(None, file="figure.jpg")
+    with pytest.raises(mc.InputError, match=rf"{plot}\(fil=…\): no such option"):
+        getattr(mc, plot)(None, fil="figure.png")

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["conflict"]
+__all__ = ["SURPRISING", "conflict"]
 
 Array = NDArray[np.float64]
 _COLUMNS = (
     *("row", "name", "observed", "median", "lower", "upper", "p", "mcse", "p_two_sided"),
     *("conflict", "k_hat", "computed"),
 )
-_SURPRISING = 0.05  # two-sided
+SURPRISING = 0.05  # two-sided
 _GAPS = "a moderator of what leaves has no value"
 
 
@@ -127,7 +127,7 @@ def conflict(
     rows += node_splits(fit, spec, run, executor=executor, progress=progress)
     table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
     two_sided = 2.0 * np.clip(np.minimum(table["p"], 1.0 - table["p"]), 0.0, None)
-    return table.assign(p_two_sided=two_sided, conflict=two_sided < _SURPRISING)
+    return table.assign(p_two_sided=two_sided, conflict=two_sided < SURPRISING)
 
 
 def _predicted(fit: xr.DataTree, held: HeldOut, weights: Array) -> dict[str, Array]:

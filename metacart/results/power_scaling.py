@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["POWER_COLUMNS", "power_scaling", "power_table"]
+__all__ = ["POWER_COLUMNS", "THRESHOLD", "power_scaling", "power_table"]
 
 Array = NDArray[np.float64]
 
 POWER_COLUMNS = ("prior_sensitivity", "likelihood_sensitivity", "diagnosis")
-_THRESHOLD = 0.05  # Kallioinen and others 2024: what one SD of a normal posterior moved by 5 % is
+THRESHOLD = 0.05  # Kallioinen and others 2024: what one SD of a normal posterior moved by 5 % is
 _DISAGREE = "prior and data may disagree"
 _STRONG = "strong prior or weak data"
 _CALM = "the prior hardly matters"
@@ -105,9 +105,9 @@ def power_table(
 
 
 def _diagnosis(prior: float, data: float) -> str:
-    if prior < _THRESHOLD:
+    if prior < THRESHOLD:
         return _CALM
-    return _DISAGREE if data >= _THRESHOLD else _STRONG
+    return _DISAGREE if data >= THRESHOLD else _STRONG
 
 
 def _quantities(fit: xr.DataTree, at: Mapping[str, Any] | None, *, joint: bool) -> dict[str, Array]:

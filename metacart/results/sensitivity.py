@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["prior_sensitivity"]
+__all__ = ["prior_sensitivity", "prior_words"]
 
 Rows = list[dict[Any, Any]]
 
@@ -218,20 +218,24 @@ def _wider(prior: Prior | None, factor: float) -> Prior:
     return replace(prior, arguments=tuple(a if name in stay else b for name, a, b in arguments))
 
 
+def prior_words(fit: xr.DataTree, wide: float, spread: float) -> tuple[str, str]:
+    """Say which priors of mu and of tau a row has; nothing of a mu without one."""
+    centre, spreads = _prior_of(fit, "mu"), _spreads(fit)
+    mean = ""
+    if centre is not None:
+        mean = f"mu ~ {centre if wide == 1.0 else _wider(centre, wide)}"
+    if not spreads or spread == 0.0:
+        return mean, "tau = 0 (common effect)"
+    return mean, ", ".join(
+        f"{name.replace(':', ' ')} ~ {tau if spread == 1.0 else tau.scaled(spread)}"
+        for name, tau in spreads.items()
+    )
+
+
 def _words(fit: xr.DataTree, wide: float, spread: float, *, mean: bool) -> str:
     """Say which priors a row has; that of mu where several are compared."""
-    centre, spreads = _prior_of(fit, "mu"), _spreads(fit)
-    parts = []
-    if mean and centre is not None:
-        parts.append(f"mu ~ {centre if wide == 1.0 else _wider(centre, wide)}")
-    if not spreads or spread == 0.0:
-        parts.append("tau = 0 (common effect)")
-    else:
-        parts += [
-            f"{name.replace(':', ' ')} ~ {tau if spread == 1.0 else tau.scaled(spread)}"
-            for name, tau in spreads.items()
-        ]
-    return ", ".join(parts)
+    of_mu, of_tau = prior_words(fit, wide, spread)
+    return f"{of_mu}, {of_tau}" if mean and of_mu else of_tau
 
 
 def _read(fit: xr.DataTree, _: None, *, at: Mapping[str, Any] | None) -> Rows:
