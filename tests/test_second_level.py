@@ -7,8 +7,8 @@ from scipy import special, stats
 
 import metacart as mc
 from metacart.inference.assemble import log_likelihood_of
+from metacart.inference.compiled import compiled
 from metacart.inference.marginal import study_log_likelihood
-from metacart.inference.nuts import Compiled
 from metacart.inference.scattered import scatter
 from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import build_model
@@ -338,8 +338,8 @@ def test_counts_against_a_grid_over_all_parameters(arms):
 
 def test_nuts_and_the_exact_engine_agree(arms):
     spec = mc.ModelSpec(likelihood="binomial", within="finding")
-    compiled = Compiled(build_model(spec, bind(spec, ARMS)))
-    again = compiled.sample(
+    function = compiled(build_model(spec, bind(spec, ARMS)))
+    again = function.sample(
         draws=2500, tune=1000, chains=4, seed=3, target_accept=0.95, progress=False
     )
     assert not again["sample_stats"]["diverging"].any()

@@ -9,7 +9,7 @@ from scipy import special, stats
 
 import metacart as mc
 from metacart.errors import InputError
-from metacart.inference.nuts import Compiled
+from metacart.inference.compiled import compiled
 from metacart.inference.within import Observed
 from metacart.modelling.build import build_model
 from metacart.modelling.check import model_faults
@@ -187,8 +187,8 @@ def test_tables_name_each_level(by_scfv):
 
 def test_nuts_and_the_exact_engine_agree(by_scfv):
     spec = mc.ModelSpec(**BY_SCFV)
-    compiled = Compiled(build_model(spec, bind(spec, ARMS)))
-    again = compiled.sample(
+    function = compiled(build_model(spec, bind(spec, ARMS)))
+    again = function.sample(
         draws=2500, tune=1000, chains=4, seed=3, target_accept=0.95, progress=False
     )
     assert not again["sample_stats"]["diverging"].any()

@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from metacart.inference.compiled import compiled
 from metacart.inference.gate import Attempt, convergence, longer
 
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["Compiled", "Sampled", "sample"]
+__all__ = ["Sampled", "sample"]
 
 TARGETS = (0.95, 0.99)
-
-
-class Compiled:
-    """A compiled model, whose data can be exchanged without compiling again.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        A model on ``pm.Data``.
-    """
-
-    def __init__(self, model: pm.Model) -> None:
-        import nutpie
-
-        with warnings.catch_warnings():
-            # numba and pytensor warn about their own caches; nothing there is for our reader
-            warnings.simplefilter("ignore")
-            self._compiled: Any = nutpie.compile_pymc_model(model, backend="numba")
-
-    def sample(
-        self,
-        *,
-        draws: int,
-        tune: int,
-        chains: int,
-        seed: int,
-        target_accept: float,
-        progress: bool,
-    ) -> xr.DataTree:
-        """Return the draws, without warm-up."""
-        import nutpie
-
-        running = nutpie.sample(
-            self._compiled,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-            target_accept=target_accept,
-            progress_bar=progress,
-            save_warmup=False,
-            blocking=False,
-        )
-        try:
-            result: xr.DataTree = running.wait()
-        except BaseException:
-            # left to itself, nutpie takes an interrupt for a wish to have fewer draws
-            running.cancel()
-            raise
-        return result
 
 
 class Sampled(NamedTuple):
@@ -107,11 +57,11 @@ def sample(
     -------
     Sampled
     """
-    compiled = Compiled(model)
+    function = compiled(model)
     attempts: list[Attempt] = []
     times = 1
     for position, target in enumerate(TARGETS):
-        result = compiled.sample(
+        result = function.sample(
             draws=times * draws,
             tune=(position + 1) * tune,
             chains=chains,

@@ -183,8 +183,10 @@ def _study_effects(
     if spec.within:
         # centred, two levels of effects diverge where arms have no events or only events
         centring = np.zeros_like(centring)
+    # other data are centred otherwise in the same graph
+    centring = pm.Data("centring", centring, dims="study")
     # any fixed centre is right; a study's first row stands for its arms
-    middle = centring * linear[_first(design)]
+    middle = centring * linear[pm.Data("first", _first(design), dims="study")]
     spread = tau**centring
     if spec.random_effects == "student_t":
         z = pm.StudentT("z", nu=spec.nu, mu=middle, sigma=spread, dims="study")

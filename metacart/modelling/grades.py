@@ -84,8 +84,14 @@ def build_grades(design: xr.Dataset, priors: Priors) -> pm.Model:
         )
         tau, tau_spacing = parameter("tau"), parameter("tau_spacing")
         distance = cut_distances(gap, shift, design.sizes["grading"], pt)
-        best, share = _centring(design, priors["tau"])
-        centre = -share * (cutpoint + distance[best.system, best.upper])
+        best, centring = _centring(design, priors["tau"])
+        # other data are centred otherwise in the same graph
+        share = pm.Data("centring", centring, dims="study")
+        system, upper = (
+            pm.Data(f"centring_{name}", getattr(best, name), dims="study")
+            for name in ("system", "upper")
+        )
+        centre = -share * (cutpoint + distance[system, upper])
         z = pm.Normal("z", mu=centre, sigma=tau**share, dims="study")
         location = pm.Deterministic("location", tau ** (1.0 - share) * (z - centre), dims="study")
         z_spacing = pm.Normal("z_spacing", dims="study")

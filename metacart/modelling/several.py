@@ -144,13 +144,14 @@ def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
             factor = _factor(partial, len(labels), pm.math.sqrt)
         else:
             factor = _identity(len(labels))
-        levels = pm.math.stack(_sampled(scalars, factor, _shares(design, priors)), axis=-1)
+        shares = pm.Data("centring", _shares(design, priors), dims=("study", dim))
+        levels = pm.math.stack(_sampled(scalars, factor, shares), axis=-1)
         theta = pm.Deterministic("theta", levels[data["group"], data["level"]], dims="finding")
         pm.Binomial("y", n=data["total"], logit_p=theta, observed=data["events"], dims="finding")
     return model
 
 
-def _sampled(scalars: dict[str, Any], factor: list[list[Any]], shares: Array) -> list[Any]:
+def _sampled(scalars: dict[str, Any], factor: list[list[Any]], shares: Any) -> list[Any]:
     """Return the levels of all studies by outcome, each given those before it."""
     import pymc as pm
 

@@ -1,0 +1,168 @@
+"""Compiled models that are kept: used again for other data, and for nothing else."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metacart as mc
+from metacart.inference import compiled as kept
+from metacart.inference import nuts
+from metacart.inference.compiled import compiled
+from metacart.modelling.build import build_model
+from metacart.modelling.design import bind
+from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.system_check import system_priors
+
+COUNTS = pd.DataFrame(
+    {"study": list("abcde"), "events": 1, "total": [5, 19, 8, 33, 12], "x": [0.0, 1, 0, 1, 1]}
+)
+ESTIMATES = pd.DataFrame(
+    {"study": list("abcd"), "estimate": [0.1, -0.4, 0.9, 0.2], "se": [0.2, 0.5, 0.3, 0.4]}
+)
+PAIRS = COUNTS.assign(control_events=2, control_total=[24, 7, 4, 5, 9])
+MIXED = PAIRS.assign(
+    kind=["ratio", "ratio", "contrast", "contrast", "contrast"],
+    time_handling=["time-fixed", "landmark", "time-fixed", "landmark", "landmark"],
+    ratio=0.5,
+    lower=0.25,
+    upper=1.0,
+)
+OUTCOMES = pd.DataFrame(
+    {
+        "study": ["a", "a", "b", "b", "c"],
+        "outcome": ["complete_remission", "crs"] * 2 + ["crs"],
+        "events": [3, 4, 9, 2, 5],
+        "total": [10, 10, 20, 20, 8],
+    }
+)
+GRADES = pd.DataFrame(
+    {
+        "study": ["a", "a", "a", "b", "b"],
+        "grade_from": [0, 1, 3, 0, 3],
+        "grade_to": [0, 2, 5, 2, 5],
+        "count": [4, 9, 2, 12, 5],
+        "grading": ["ASTCT", "ASTCT", "ASTCT", "Penn", "Penn"],
+    }
+)
+
+
+def model_of(spec, table):
+    design = bind(spec, table)
+    entry = LIKELIHOODS[spec.likelihood]
+    if isinstance(entry, mc.System):
+        return entry.build(design, system_priors(spec, entry))
+    return build_model(spec, design)
+
+
+def other(table, column="events"):
+    return table.assign(study=table["study"] + " again", **{column: table[column] + 1})
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """An empty store, and the models that are compiled for it."""
+    import nutpie
+
+    monkeypatch.setattr(kept, "_ENTRIES", type(kept._ENTRIES)())
+    models, compile_model = [], nutpie.compile_pymc_model
+
+    def counted(model, **options):
+        models.append(model)
+        return compile_model(model, **options)
+
+    monkeypatch.setattr(nutpie, "compile_pymc_model", counted)
+    return models
+
+
+SAMPLE = {
+    "draws": 60, "tune": 60, "chains": 2, "seed": 3, "target_accept": 0.9, "progress": False
+}  # fmt: skip
+
+
+def test_other_data_give_the_draws_of_a_fresh_compilation(compilations, monkeypatch):
+    monkeypatch.setattr(nuts, "TARGETS", (0.95,))
+    spec = mc.ModelSpec(likelihood="normal", scale="log")
+    tables = [ESTIMATES, other(ESTIMATES, "estimate")]
+    models = [model_of(spec, table) for table in tables]
+    first = compiled(models[0]).sample(**SAMPLE)
+    # two threads at once, the second with data of its own
+    with ThreadPoolExecutor(2) as pool:
+        again, reused = pool.map(lambda model: compiled(model).sample(**SAMPLE), models)
+    assert compilations == models[:1]
+    kept._ENTRIES.clear()
+    fresh = compiled(models[1]).sample(**SAMPLE)
+    assert len(compilations) == 2
+    assert reused["posterior"]["study"].to_numpy().tolist() == [*tables[1]["study"]]
+    for name, values in fresh["posterior"].data_vars.items():
+        np.testing.assert_array_equal(reused["posterior"][name], values)
+        np.testing.assert_array_equal(again["posterior"][name], first["posterior"][name])
+    assert not np.array_equal(first["posterior"]["mu"], fresh["posterior"]["mu"])
+    # fits that leave out one study of five are of one graph, that of any four
+    five = pd.concat([ESTIMATES, ESTIMATES.iloc[:1].assign(study="e")])
+    for left in "ab":
+        rest = five[five["study"] != left]
+        fit = mc.fit(
+            spec, rest, method="nuts", draws=100, tune=100, chains=2, seed=1, progress=False
+        )
+        assert fit["posterior"]["finding"].to_numpy().tolist() == rest["study"].tolist()
+    assert len(compilations) == 2
+
+
+SAME = [
+    (mc.ModelSpec(likelihood="binomial"), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="binomial", moderators=["x"]), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="binomial", random_effects="student_t"), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="binomial", random_effects="none"), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="binomial", priors={"tau": "HalfCauchy(1)"}), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="binomial", priors={"tau": "Uniform(0, 2)"}), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="beta_binomial"), COUNTS, "events"),
+    (mc.ModelSpec(likelihood="normal", scale="log"), ESTIMATES, "estimate"),
+    (mc.ModelSpec(likelihood="two_arm"), PAIRS, "events"),
+    (mc.ModelSpec(likelihood="hsct"), MIXED, "events"),
+    (mc.ModelSpec(likelihood="joint"), OUTCOMES, "events"),
+    (
+        mc.ModelSpec(likelihood="chain"),
+        OUTCOMES.rename(columns={"outcome": "stage"}).assign(study=list("abcde")),
+        "events",
+    ),
+    (mc.ModelSpec(likelihood="grades"), GRADES, "count"),
+]
+
+
+@pytest.mark.parametrize(("spec", "table", "column"), SAME)
+def test_only_data_are_exchanged(spec, table, column):
+    graph = kept._graph(model_of(spec, table))
+    moved = other(table, column)
+    assert kept._graph(model_of(spec, moved)) == graph
+    prior = {"grades": "cutpoint"}.get(spec.likelihood, "mu")
+    for changed in (
+        (spec.model_copy(update={"priors": {**spec.priors, prior: "Normal(0, 1.4)"}}), table),
+        (spec, pd.concat([table, other(table, column)]) if column != "count" else table.iloc[:3]),
+    ):
+        assert kept._graph(model_of(*changed)) != graph
+
+
+def test_a_constant_made_of_data_is_never_exchanged():
+    import pymc as pm
+
+    def model(scale):
+        with pm.Model() as one:
+            mu = pm.Normal("mu")
+            pm.Normal("y", mu, pm.math.exp(scale), observed=pm.Data("data", [1.0, 2.0]))
+        return one
+
+    assert kept._graph(model(0.5)) == kept._graph(model(0.5))
+    assert kept._graph(model(0.5)) != kept._graph(model(0.6))
+
+
+def test_those_used_last_are_kept(monkeypatch):
+    monkeypatch.setattr(kept, "_ENTRIES", type(kept._ENTRIES)())
+    monkeypatch.setattr(kept, "_KEPT", 2)
+    monkeypatch.setattr(kept, "_compile", lambda model: model.name)
+    monkeypatch.setattr(kept, "_graph", lambda model: model)
+    monkeypatch.setattr(kept._Entry, "with_data_of", lambda entry, model: model)
+    for model in "abac":
+        compiled(model)
+    assert [*kept._ENTRIES] == ["a", "c"]
