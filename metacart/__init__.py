@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from metacart.evidence.selection import account, tabulate
     from metacart.evidence.versions.difference import diff_studies
     from metacart.inference.fit import fit
+    from metacart.inference.keeping import Cache
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, System
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUNDLED",
     "LIKELIHOODS",
+    "Cache",
     "Fault",
     "InputError",
     "Likelihood",
@@ -209,6 +211,7 @@ _HOMES = {
     "evidence.overlap": ("cohorts", "overlap"),
     "evidence.selection": ("account", "tabulate"),
     "inference.fit": ("fit",),
+    "inference.keeping": ("Cache",),
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood", "System"),

@@ -13,6 +13,8 @@ from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import groups_of_fit, parameters_of
 from metacart.inference.engines import METHODS, Engines
+from metacart.inference.keeping import Cache, CacheLike, cache_of
+from metacart.inference.keys import key_of
 from metacart.inference.records import identity
 from metacart.inference.systems import fit_system
 from metacart.inference.tree import as_fit
@@ -44,6 +46,7 @@ def fit(
     chains: int = 4,
     seed: int | None = None,
     likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> xr.DataTree:
     """Fit a declared analysis.
@@ -77,6 +80,9 @@ def fit(
         by default.
     likelihoods : mapping of str to Likelihood or System, optional
         Instead of ``LIKELIHOODS``: ``{**LIKELIHOODS, "mine": ...}``.
+    cache : Cache or path, optional
+        A folder that keeps fits: the same fit is not made twice. None is kept by default, nor with
+        a likelihood of your own.
     progress : bool, optional
         Whether to show a progress bar; by default in a terminal or a notebook.
 
@@ -132,6 +138,8 @@ def fit(
             Fault("studies", "both evidence and studies", "one of them", "drop `studies`")
         )
     with collected(faults):
+        cache = cache_of(cache)
+    with collected(faults):
         spec = spec_of(spec)
     if faults or not isinstance(spec, ModelSpec):
         raise InputError(faults)
@@ -141,15 +149,41 @@ def fit(
             raise InputError(wrong)
         evidence = tabulate(collection, spec)
     evidence = as_table(spec, evidence)
-    design = bind(spec, evidence, likelihoods=likelihoods)
     engines = Engines(**numbers, progress=shows_progress() if progress is None else progress)
+    draw = partial(_drawn, spec, evidence, engines=engines, method=method, likelihoods=likelihoods)
+    if not isinstance(cache, Cache):
+        return draw()
+    # without a seed any will do, so the kept one does
+    run = numbers | {"method": method, "seed": seed}
+    key = key_of(spec, evidence, run=run, likelihoods=likelihoods)
+    if key is None:
+        return draw()
+    if (kept := cache.find_fit(key)) is not None:
+        cache.tell_used(spec.name, kept.since)
+        found: xr.DataTree = kept.value
+        return found
+    made = draw()
+    cache.keep_fit(key, made)
+    return made
+
+
+def _drawn(
+    spec: ModelSpec,
+    evidence: pd.DataFrame,
+    *,
+    engines: Engines,
+    method: str,
+    likelihoods: Likelihoods | None,
+) -> xr.DataTree:
+    """Return the fit of a checked table."""
+    design = bind(spec, evidence, likelihoods=likelihoods)
     if (system := find_system(spec, likelihoods=likelihoods)) is not None:
         return fit_system(
             spec, evidence, design, system, engines=engines, method=method, likelihoods=likelihoods
         )
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     priors = resolve_priors(spec, design, likelihood)
-    seed = numbers["seed"]
+    seed = engines.seed
     draw = partial(
         engines.draw,
         spec,

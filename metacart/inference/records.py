@@ -31,6 +31,7 @@ __all__ = [
     "identity",
     "spec_of",
     "spec_text",
+    "versions_text",
 ]
 
 # without which no verb can say what was fitted
@@ -79,8 +80,12 @@ def identity(spec: ModelSpec, evidence: pd.DataFrame) -> dict[str, str]:
     """Return the attributes by which a fit explains itself."""
     texts = {"spec": spec_text(spec), "evidence": evidence_text(evidence)}
     hashes = {f"{name}_hash": hash_of(text) for name, text in texts.items()}
-    versions = {name: version(name) for name in _PACKAGES}
-    return texts | hashes | {"versions": json.dumps(versions)}
+    return texts | hashes | {"versions": versions_text()}
+
+
+def versions_text() -> str:
+    """Return the versions that a fit bears, as text."""
+    return json.dumps({name: version(name) for name in _PACKAGES})
 
 
 def attribute(fit: xr.DataTree, name: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import InputError
 from metacart.inference.fit import fit as fit_again
 from metacart.inference.fit import shows_progress
+from metacart.inference.keeping import Cache, CacheLike, cache_of
+from metacart.inference.keys import key_of
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of
 from metacart.modelling.likelihoods import Likelihoods
@@ -49,29 +51,48 @@ class Variant:
 
 @dataclass(frozen=True)
 class Run:
-    """How variants are fitted: the size of a run, its seed, and likelihoods of the user's own."""
+    """How variants are fitted.
+
+    Attributes
+    ----------
+    draws, chains, seed : int
+        As for ``fit``.
+    likelihoods : mapping of str to Likelihood or System, or None
+        Those of the user, instead of the shipped ones.
+    cache : Cache or None
+        Where what was read from each refit is kept.
+    """
 
     draws: int
     chains: int
     seed: int
     likelihoods: Likelihoods | None = None
+    cache: Cache | None = None
 
     @classmethod
-    def of(cls, fit: xr.DataTree, likelihoods: Likelihoods | None = None) -> Run:
+    def of(
+        cls,
+        fit: xr.DataTree,
+        likelihoods: Likelihoods | None = None,
+        cache: CacheLike | None = None,
+    ) -> Run:
         """Return the run that made a fit."""
         sizes = fit["posterior"].sizes
-        return cls(
-            int(sizes["draw"]), int(sizes["chain"]), int(fit.attrs["seed"]), likelihoods
-        )  # fmt: skip
+        numbers = int(sizes["draw"]), int(sizes["chain"]), int(fit.attrs["seed"])
+        return cls(*numbers, likelihoods, cache_of(cache))
 
 
 @dataclass(frozen=True)
 class Refit[T]:
-    """What became of a variant: the value that was read from its fit, or why there is none."""
+    """What became of a variant: the value that was read from its fit, or why there is none.
+
+    What lasts would be the same another time; an error of the machine need not.
+    """
 
     label: str
     value: T | None
     failure: str = ""
+    lasting: bool = field(default=True, compare=False, repr=False)
 
 
 def refit_all[T](
@@ -93,7 +114,8 @@ def refit_all[T](
         From (fit, the variant's `given`) the value that is kept. It runs where the fit was made,
         so that no fit need travel; for other processes it is a function of a module.
     run : Run
-        The same draws, chains and seed for each, so that variants share their random numbers.
+        The same draws, chains and seed for each, so that variants share their random numbers. What
+        its cache keeps is not fitted again.
     executor : concurrent.futures.Executor, optional
         Runs them; one after the other by default.
     progress : bool, optional
@@ -108,13 +130,56 @@ def refit_all[T](
         no value and says why; it never stops the others.
     """
     listed: Sequence[Variant] = list(variants)
-    one = partial(_refit, read=read, run=run)
-    found: list[Refit[T]] = []
+    keys = [_key(variant, read, run) for variant in listed]
+    found = [_kept(variant, key, run.cache) for variant, key in zip(listed, keys, strict=True)]
+    waiting = [number for number, each in enumerate(found) if each is None]
+    # the folder is this process's business: others may run on another machine
+    one = partial(_refit, read=read, run=replace(run, cache=None))
     with _bar(words, len(listed), progress) as advance:
-        for result in map(one, listed) if executor is None else executor.map(one, listed):
-            found.append(result)
+        for _ in range(len(listed) - len(waiting)):
             advance()
-    return found
+        for number, result in _done(one, listed, waiting, executor):
+            found[number], key = result, keys[number]
+            if key is not None and run.cache is not None and result.lasting:
+                run.cache.keep_value(key, [result.value, result.failure])
+            advance()
+    return [each for each in found if each is not None]
+
+
+def _key(variant: Variant, read: Callable[..., Any], run: Run) -> str | None:
+    """Return under what a refit is kept; none where nothing is."""
+    if run.cache is None:
+        return None
+    numbers = {"draws": run.draws, "chains": run.chains, "seed": run.seed}
+    more = read, variant.given
+    return key_of(
+        variant.spec, variant.evidence, *more, run=numbers, likelihoods=run.likelihoods
+    )  # fmt: skip
+
+
+def _kept(variant: Variant, key: str | None, cache: Cache | None) -> Refit[Any] | None:
+    kept = None if key is None or cache is None else cache.find_value(key)
+    return None if kept is None else Refit(variant.label, *kept.value)
+
+
+def _done[T](
+    one: Callable[[Variant], T],
+    listed: Sequence[Variant],
+    waiting: Sequence[int],
+    executor: Executor | None,
+) -> Iterator[tuple[int, T]]:
+    """Yield each result with its number, as they come: what is done is not lost with the rest."""
+    if executor is None:
+        for number in waiting:
+            yield number, one(listed[number])
+        return
+    futures = {executor.submit(one, listed[number]): number for number in waiting}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _refit[T](
@@ -139,7 +204,8 @@ def _refit[T](
         return Refit(variant.label, None, f"cannot be fitted: {fault.place}: {fault.found}")
     except (ArithmeticError, ValueError, RuntimeError) as error:  # numbers that no engine can take
         words = str(error).partition("\n")[0]
-        return Refit(variant.label, None, f"cannot be fitted: {type(error).__name__}: {words}")
+        failure = f"cannot be fitted: {type(error).__name__}: {words}"
+        return Refit(variant.label, None, failure, lasting=False)
 
 
 def pinned(fit: xr.DataTree) -> ModelSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options
@@ -52,7 +53,7 @@ def save_fit(fit: xr.DataTree, path: str | os.PathLike[str]) -> Path:
         raise InputError(
             Fault("path", f"'{target}' is a folder", "a file ending in .nc", f"{target / 'fit.nc'}")
         )
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.{get_ident()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()

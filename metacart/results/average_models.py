@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, collected, named_options
 from metacart.inference.fit import fit as fit_again
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import several_means
 from metacart.inference.records import attribute, design_of, evidence_of, spec_of
 from metacart.modelling.build import free_parameters
@@ -55,6 +56,7 @@ def average_models(
     prior_probabilities: Sequence[float] | None = None,
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
 ) -> pd.DataFrame:
     """Return the named estimands averaged over models of the same rows.
 
@@ -71,6 +73,8 @@ def average_models(
         Where to stand, as for ``summarize``.
     likelihoods : mapping of str to Likelihood or System, optional
         Those of the fits, where they are not the shipped ones.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def average_models(
     given: list[xr.DataTree] = [fits] if isinstance(fits, xr.DataTree) else list(fits)
     models = [_model(each) for each in _usable(given)]
     if len(models) == 1:
-        models.append(_model(_counterpart(models[0], likelihoods)))
+        models.append(_model(_counterpart(models[0], likelihoods, cache)))
     if faults := [*_apart(models)] or [*_twice(models), *_crossed(models)]:
         raise InputError(faults)
     weighing = _weigh(models, prior_probabilities)
@@ -176,7 +180,9 @@ def _model(fit: xr.DataTree) -> _Model:
     return _Model(fit, spec, effects, tau, tuple(sorted(priors.items())))
 
 
-def _counterpart(model: _Model, likelihoods: Likelihoods | None) -> xr.DataTree:
+def _counterpart(
+    model: _Model, likelihoods: Likelihoods | None, cache: CacheLike | None
+) -> xr.DataTree:
     """Fit the same without study effects, or with them."""
     spec, sizes = model.spec, model.fit["posterior"].sizes
     kept = {name: prior for name, prior in spec.priors.items() if name != "tau"}
@@ -189,6 +195,7 @@ def _counterpart(model: _Model, likelihoods: Likelihoods | None) -> xr.DataTree:
         chains=int(sizes["chain"]),
         seed=int(model.fit.attrs["seed"]),
         likelihoods=likelihoods,
+        cache=cache,
         progress=False,
     )
     return _usable([again])[0]

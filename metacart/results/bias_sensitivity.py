@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import named_options
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.modelling.likelihoods import Likelihoods
@@ -36,7 +37,12 @@ _COLUMNS = (
 
 @named_options
 @of_one_mean
-def bias_sensitivity(fit: xr.DataTree, *, likelihoods: Likelihoods | None = None) -> pd.DataFrame:
+def bias_sensitivity(
+    fit: xr.DataTree,
+    *,
+    likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
+) -> pd.DataFrame:
     """Return the pooled ratio without the bias of immortal time, and under priors of it.
 
     Parameters
@@ -45,6 +51,8 @@ def bias_sensitivity(fit: xr.DataTree, *, likelihoods: Likelihoods | None = None
         From ``fit``, of a transplant question.
     likelihoods : mapping of str to Likelihood, optional
         Those of the fit, where they are not the shipped ones.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
 
     Returns
     -------
@@ -78,7 +86,7 @@ def bias_sensitivity(fit: xr.DataTree, *, likelihoods: Likelihoods | None = None
     declared = bias_prior(fit)
     rows = [*_rows("b = 0 (naive)", ratios_of(fit, group="naive"), declared=False)]
     for prior in _priors(declared):
-        draws, computed = _under(fit, prior, declared, likelihoods)
+        draws, computed = _under(fit, prior, declared, likelihoods, cache)
         rows += _rows(f"b ~ {prior}", draws, declared=prior == declared, computed=computed)
     return pd.DataFrame(rows, columns=pd.Index(_COLUMNS.split()))
 
@@ -101,6 +109,7 @@ def _under(
     prior: Prior,
     declared: Prior,
     likelihoods: Likelihoods | None,
+    cache: CacheLike | None,
 ) -> tuple[Ratios, str]:
     """Return draws of the ratios under a prior of b, and how they came about."""
     if prior == declared:
@@ -112,7 +121,7 @@ def _under(
         return {name: draws / factor for name, draws in naive.items()}, "b drawn anew"
     spec = spec_of(fit)
     changed = spec.model_copy(update={"priors": {**spec.priors, "bias": str(prior)}})
-    again = fitted_again(fit, changed, evidence_of(fit), likelihoods)
+    again = fitted_again(fit, changed, evidence_of(fit), likelihoods, cache)
     if again.value is None:
         return dict.fromkeys(ratios_of(fit, group="posterior"), np.empty(0)), again.failure
     return again.value["posterior"], "refitted"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options
 from metacart.inference.fit import fit as fit_again
+from metacart.inference.keeping import CacheLike
 from metacart.inference.records import attribute, evidence_of, group_of, spec_of
 from metacart.records.spec import ModelSpec
 from metacart.results.numbers import describe
@@ -21,13 +22,15 @@ _ESTIMANDS = ("median study", "population average", "next study", "tau")
 
 
 @named_options
-def borrowing(fit: xr.DataTree) -> pd.DataFrame:
+def borrowing(fit: xr.DataTree, *, cache: CacheLike | None = None) -> pd.DataFrame:
     """Return the estimands of each outcome with and without the other outcomes.
 
     Parameters
     ----------
     fit : DataTree
         From ``fit`` with the likelihood ``"joint"``.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def borrowing(fit: xr.DataTree) -> pd.DataFrame:
             draws=sizes["draw"],
             chains=sizes["chain"],
             seed=int(fit.attrs["seed"]),
+            cache=cache,
             progress=False,
         )
         without = {row["estimand"]: row for row in summarize(again).to_dict("records")}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -40,6 +41,7 @@ def conflict(
     *,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return where studies disagree with the others, and what is within them with what is across.
@@ -52,6 +54,8 @@ def conflict(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -92,7 +96,7 @@ def conflict(
     import pandas as pd
 
     evidence, spec = evidence_of(fit), pinned(fit)
-    design, run = design_of(fit), Run.of(fit, likelihoods)
+    design, run = design_of(fit), Run.of(fit, likelihoods, cache)
     found: dict[str, tuple[LeftOut, dict[str, Array], str]] = {}
     again: list[tuple[LeftOut, HeldOut]] = []
     for part in left_out_of(fit, find_likelihood(spec_of(fit), likelihoods=likelihoods)):

@@ -12,6 +12,7 @@ import numpy as np
 
 from metacart.errors import InputError, named_options
 from metacart.evidence.selection import StudySource, studies_of
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -61,6 +62,7 @@ def contrast_sensitivity(
     studies: StudySource | None = None,
     likelihoods: Mapping[str, Likelihood] | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Compare two levels of a moderator in several analyses, side by side.
@@ -79,6 +81,8 @@ def contrast_sensitivity(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -115,7 +119,8 @@ def contrast_sensitivity(
     import pandas as pd
 
     check_contrast(fit, moderator, level, reference, {})
-    own = _read(fit, None, moderator=moderator, level=level, reference=reference)
+    declared = contrast(fit, moderator, level, reference)
+    own = _numbers_of(fit, declared)
     analyses = list(_analyses(fit, moderator, level, reference, studies))
     refits = refit_all(
         [
@@ -124,7 +129,7 @@ def contrast_sensitivity(
             if each.spec is not None
         ],
         read=partial(_read, moderator=moderator, level=level, reference=reference),
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         executor=executor,
         progress=progress,
         words="other analyses",
@@ -136,7 +141,7 @@ def contrast_sensitivity(
         failure = refit.failure if refit else each.unanswered
         rows = (refit.value if refit else own) if not failure else None
         tables.append(
-            _as_rows(own[0] if rows is None else rows[0], each).assign(
+            _as_rows(pd.DataFrame((own if rows is None else rows)[0]), each).assign(
                 # free intercepts leave nothing to the comparison across studies
                 within_share=1.0 if each.name == WITHIN else rows[1] if rows else np.nan,
                 studies=rows[2] if rows else 0,
@@ -148,7 +153,7 @@ def contrast_sensitivity(
             tables[-1][[*_NUMBERS, "within_share"]] = float("nan")
     result = pd.concat(tables, ignore_index=True)
     result.attrs = {
-        **{name: own[0].attrs[name] for name in ("moderator", "level", "reference", "better")},
+        **{name: declared.attrs[name] for name in ("moderator", "level", "reference", "better")},
         "separation": separation(
             evidence_of(fit), spec_of(fit).moderator_columns, moderator, level, reference
         ).words(),
@@ -158,11 +163,17 @@ def contrast_sensitivity(
 
 def _read(
     fit: xr.DataTree, _: object, *, moderator: str, level: Any, reference: Any
-) -> tuple[pd.DataFrame, float, int, int]:
-    """Return the contrast, the share within studies, and the numbers of studies and findings."""
-    rows, evidence = contrast(fit, moderator, level, reference), evidence_of(fit)
+) -> tuple[dict[Any, list[Any]], float, int, int]:
+    return _numbers_of(fit, contrast(fit, moderator, level, reference))
+
+
+def _numbers_of(
+    fit: xr.DataTree, rows: pd.DataFrame
+) -> tuple[dict[Any, list[Any]], float, int, int]:
+    """Return a contrast, the share within studies, and the numbers of studies and findings."""
+    evidence = evidence_of(fit)
     share = float(rows.attrs["within_share"])
-    return rows, share, int(evidence["study"].nunique()), len(evidence)
+    return rows.to_dict("list"), share, int(evidence["study"].nunique()), len(evidence)
 
 
 def _as_rows(rows: pd.DataFrame, analysis: _Analysis) -> pd.DataFrame:
@@ -173,7 +184,6 @@ def _as_rows(rows: pd.DataFrame, analysis: _Analysis) -> pd.DataFrame:
         bool(analysis.hidden) and name.startswith(analysis.hidden) for name in rows["estimand"]
     ]
     rows.loc[hidden, list(_NUMBERS)] = float("nan")
-    rows.attrs = {}
     return rows
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError, named_options, nearest
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -32,6 +33,7 @@ def cumulative(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the named estimands as studies enter one after the other.
@@ -49,6 +51,8 @@ def cumulative(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -92,7 +96,7 @@ def cumulative(
             for number, name in enumerate(names[:-1])
         ],
         read=partial(read_described, views=views, at=at),
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         executor=executor,
         progress=progress,
         words="adding studies",

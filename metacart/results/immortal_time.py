@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError
+from metacart.inference.keeping import CacheLike
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Refit, Run, Variant, refit_all
 from metacart.modelling.design import scale_of
@@ -67,13 +68,17 @@ def ratios_of(fit: xr.DataTree, *, group: str) -> Ratios:
 
 
 def fitted_again(
-    fit: xr.DataTree, spec: ModelSpec, evidence: pd.DataFrame, likelihoods: Likelihoods | None
+    fit: xr.DataTree,
+    spec: ModelSpec,
+    evidence: pd.DataFrame,
+    likelihoods: Likelihoods | None,
+    cache: CacheLike | None = None,
 ) -> Refit[Mapping[str, Ratios]]:
     """Return the ratios of each reading of a changed question, or why there are none."""
     (found,) = refit_all(
         [Variant(spec.name, spec, evidence)],
         read=_readings,
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         progress=False,
     )
     return found

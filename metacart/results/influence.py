@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, group_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -36,6 +37,7 @@ def influence(
     *,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return how far mu and tau move without each study, and how well the others predict it.
@@ -48,6 +50,8 @@ def influence(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -105,7 +109,7 @@ def influence(
             for p, _ in again
         ],
         read=partial(_read, whole=whole),
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         executor=executor,
         progress=progress,
         words="leaving one out",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import named_options
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -41,6 +42,7 @@ def leave_one_out(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the named estimands without each cohort in turn.
@@ -55,6 +57,8 @@ def leave_one_out(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -116,7 +120,7 @@ def leave_one_out(
     refits = refit_all(
         [Variant(part.name, spec, evidence[~part.rows]) for part, _ in again.values()],
         read=partial(read_described, views=views, at=at),
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         executor=executor,
         progress=progress,
         words="leaving one out",

@@ -16,6 +16,7 @@ from metacart.evidence.library import spec_of
 from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
 from metacart.inference.fit import fit as fit_one
+from metacart.inference.keeping import CacheLike, cache_of
 from metacart.inference.one_mean import several_means
 from metacart.inference.records import design_of, evidence_of, evidence_text, hash_of, spec_text
 from metacart.inference.records import spec_of as own_spec
@@ -58,6 +59,7 @@ def multiverse(
     seed: int = 1,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the answers of a question under all combinations of choices.
@@ -84,6 +86,8 @@ def multiverse(
         Instead of ``LIKELIHOODS``.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -125,7 +129,8 @@ def multiverse(
     spec, collection = spec_of(spec), studies_of(studies)
     listed = None if choices is None else _checked(read_choices(spec, choices))
     numbers = run_numbers(draws=draws, chains=chains, seed=seed)
-    run = Run(numbers["draws"], numbers["chains"], numbers["seed"], likelihoods)
+    kept = cache_of(cache)
+    run = Run(numbers["draws"], numbers["chains"], numbers["seed"], likelihoods, kept)
     evidence = tabulate(collection, spec)
     own = fit_one(
         spec,
@@ -134,6 +139,7 @@ def multiverse(
         chains=run.chains,
         seed=run.seed,
         likelihoods=likelihoods,
+        cache=run.cache,
         progress=False,
     )
     if faults := several_means(own, "multiverse(spec)"):

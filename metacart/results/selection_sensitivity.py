@@ -13,6 +13,7 @@ from metacart.errors import Fault, InputError, named_options
 from metacart.evidence.conversions import counts_to_effect
 from metacart.evidence.library import BUNDLED, load_studies
 from metacart.evidence.selection import StudySource, studies_of, tabulate
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Refit, pinned
@@ -43,6 +44,7 @@ def selection_sensitivity(
     *,
     studies: StudySource | None = None,
     likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
 ) -> pd.DataFrame:
     """Return the pooled ratio with a null study added, and from counts alone.
 
@@ -55,6 +57,8 @@ def selection_sensitivity(
         although its ratio entered; without them that pool holds the counts of the evidence.
     likelihoods : mapping of str to Likelihood, optional
         Those of the fit, where they are not the shipped ones.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
 
     Returns
     -------
@@ -117,7 +121,8 @@ def selection_sensitivity(
     for name, table, reason in pools:
         again = Refit[Mapping[str, Ratios]](name, None, _NO_COUNTS)
         if not table.empty:
-            again = replace(fitted_again(fit, asked, table, likelihoods), label=name)
+            again = fitted_again(fit, asked, table, likelihoods, cache)
+            again = replace(again, label=name)
         rows += _rows(groups, own, again, table, again.failure or "refitted", reason)
     return pd.DataFrame(rows, columns=pd.Index(_COLUMNS.split()))
 

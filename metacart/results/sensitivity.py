@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, refit_all
@@ -42,6 +43,7 @@ def prior_sensitivity(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the named estimands with the priors of mu and tau narrower and wider.
@@ -61,6 +63,8 @@ def prior_sensitivity(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
 
@@ -116,7 +120,7 @@ def prior_sensitivity(
             for pair, each in grid.items()
         ],
         read=partial(_read, at=at),
-        run=Run.of(fit, likelihoods),
+        run=Run.of(fit, likelihoods, cache),
         executor=executor,
         progress=progress,
         words="other priors",

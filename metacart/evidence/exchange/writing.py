@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError
@@ -37,7 +38,8 @@ def write_files(files: Mapping[Path, str], *, replace: bool = False) -> None:
     faults += [Fault("", "a folder", "a file", path=shown_path(path)) for path in folders]
     if faults:
         raise InputError(faults)
-    waiting = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in files}
+    ours = f"{os.getpid()}.{get_ident()}.partial"  # of this thread
+    waiting = {path: path.with_name(f".{path.name}.{ours}") for path in files}
     above = {parent for path in files for parent in (path.parent, *path.parents)}
     made = sorted((folder for folder in above if not folder.exists()), reverse=True)
     done: list[Path] = []

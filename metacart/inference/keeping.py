@@ -1,0 +1,217 @@
+"""A folder in which fits, and what was read from refits, are kept under their keys."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metacart.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Cache", "CacheLike", "Kept", "cache_of"]
+
+_LARGEST = 2 * 1024**3  # bytes
+_ENDINGS = {"fit": ".nc", "read": ".json"}
+_logger = logging.getLogger("metacart")
+
+
+class Kept(NamedTuple):
+    """What was kept, and since when."""
+
+    value: Any
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder in which fits are kept, so that what was fitted once is not fitted again.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it does not exist. Several processes may share it.
+    fresh : bool
+        Whether to fit anew and to replace what is kept.
+    say : callable, optional
+        Takes one line where a kept fit is used, and where a file is damaged or cannot be written;
+        by default the first is not said and the others go to the log.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        How many fits and refits were ``used`` from the folder and how many ``made``, by verbs that
+        were given this object.
+
+    Notes
+    -----
+    A fit is known by a hash of its question, the values of its evidence table, method, draws,
+    tuning, chains and seed, the versions of Python and of the numerical libraries, and metacart's
+    own code. Without a seed the kept fit of any seed answers. A fit by a likelihood that is not a
+    shipped one is never kept, for its code cannot be told from other code of the same name. Of a
+    refit only what was read from it is kept. Above 2 GiB the oldest files leave.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> cache = mc.Cache("kept_fits")
+    >>> fit = mc.fit("cr_rate", seed=1, cache=cache)  # doctest: +SKIP
+    >>> cache.counts  # doctest: +SKIP
+    {'used': 0, 'made': 1}
+    >>> cache.clear()
+    0
+    """
+
+    folder: Path
+    fresh: bool = False
+    say: Callable[[str], None] | None = field(default=None, compare=False)
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"used": 0, "made": 0}, init=False, compare=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be such a folder, before anything is fitted."""
+        if not isinstance(self.folder, str | os.PathLike):
+            found = f"a {type(self.folder).__name__}"
+            raise InputError(Fault("cache", found, "a folder as text or as a Path"))
+        folder = Path(self.folder)
+        object.__setattr__(self, "folder", folder)
+        above = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        if not above.is_dir():
+            raise InputError(Fault("cache", f"'{above}' is a file", "a folder, new or existing"))
+        if not os.access(above, os.W_OK):
+            found = f"'{above}' cannot be written to"
+            raise InputError(Fault("cache", found, "a folder of yours"))
+
+    def files(self) -> list[Path]:
+        """Return the files that hold something kept; no other file in the folder is touched."""
+        return sorted(
+            path
+            for kind, ending in _ENDINGS.items()
+            for path in self.folder.glob(f"{kind}-*{ending}")
+        )
+
+    def size(self) -> int:
+        """Return how many bytes they take."""
+        return sum(size for _, size, _ in _stated(self.files()))
+
+    def clear(self) -> int:
+        """Remove what is kept; return how many files that were."""
+        listed = self.files()
+        halves = [path for kind in _ENDINGS for path in self.folder.glob(f".{kind}-*.partial")]
+        for path in [*listed, *halves]:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()  # only where nothing else is in it
+        return len(listed)
+
+    def find_fit(self, key: str) -> Kept | None:
+        """Return the fit of a key; none where there is none, or where all is fitted anew."""
+        return self._found(self._path("fit", key), key, _read_fit)
+
+    def keep_fit(self, key: str, fit: xr.DataTree) -> None:
+        """Keep a fit; where that cannot be, say so and go on."""
+        from metacart.inference.storage import save_fit
+
+        noted = fit.copy()
+        noted.attrs = {**fit.attrs, "kept_under": key}
+        self._kept(self._path("fit", key), lambda path: save_fit(noted, path))
+        self._shrink()
+
+    def find_value(self, key: str) -> Kept | None:
+        """Return what was read from the refit of a key; none as for ``find_fit``."""
+        return self._found(self._path("read", key), key, _read_value)
+
+    def keep_value(self, key: str, value: Any) -> None:
+        """Keep numbers, text and arrays; what is none of these is not kept."""
+        from metacart.evidence.exchange.writing import write_files
+        from metacart.inference.values import UnknownValueError, packed
+
+        try:
+            text = json.dumps({"key": key, "value": packed(value)})
+        except UnknownValueError:
+            self.counts["made"] += 1
+            return
+        self._kept(self._path("read", key), lambda path: write_files({path: text}, replace=True))
+
+    def tell_used(self, name: str, since: datetime) -> None:
+        """Say that a kept fit stands for one that would have been made now."""
+        self._tell(logging.DEBUG, f"{name}: the fit kept since {since:%Y-%m-%d %H:%M} is used")
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / f"{kind}-{key[:40]}{_ENDINGS[kind]}"
+
+    def _found(self, path: Path, key: str, read: Callable[[Path], tuple[Any, Any]]) -> Kept | None:
+        if self.fresh or not path.is_file():
+            return None
+        own = value = since = None
+        with suppress(Exception):  # damage shows itself in more ways than can be named
+            since = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+            own, value = read(path)
+        if own != key or since is None:
+            if path.exists():  # else another process has removed it meanwhile
+                self._tell(logging.WARNING, f"{path}: damaged, or no kept fit: fitting anew")
+            return None
+        self.counts["used"] += 1
+        return Kept(value, since)
+
+    def _kept(self, path: Path, write: Callable[[Path], object]) -> None:
+        self.counts["made"] += 1
+        try:
+            write(path)
+        except InputError as error:
+            self._tell(logging.WARNING, f"not kept: {error.faults[0]}")
+
+    def _shrink(self) -> None:
+        """Let the oldest files leave where all together take too much."""
+        total = 0
+        for number, (_, size, path) in enumerate(sorted(_stated(self.files()), reverse=True)):
+            total += size
+            if number and total > _LARGEST:
+                path.unlink(missing_ok=True)
+
+    def _tell(self, level: int, line: str) -> None:
+        if self.say is None:
+            _logger.log(level, line)
+        else:
+            self.say(line)
+
+
+CacheLike = Cache | str | os.PathLike[str]
+
+
+def cache_of(given: CacheLike | None) -> Cache | None:
+    """Return the cache that was asked for; raises `InputError` for what cannot be a folder."""
+    return given if given is None or isinstance(given, Cache) else Cache(given)  # type: ignore[arg-type]
+
+
+def _stated(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
+    """Return time, size and path of files, without those that another process has removed."""
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            state = path.stat()
+            found.append((state.st_mtime, state.st_size, path))
+    return found
+
+
+def _read_fit(path: Path) -> tuple[Any, xr.DataTree]:
+    from metacart.inference.storage import load_fit
+
+    fit = load_fit(path)
+    return fit.attrs.pop("kept_under", None), fit
+
+
+def _read_value(path: Path) -> tuple[Any, Any]:
+    from metacart.inference.values import unpacked
+
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return stored["key"], unpacked(stored["value"])
