@@ -181,6 +181,21 @@ def test_what_made_the_data_is_found_again() -> None:
 # --- which effects go with which likelihood -----------------------------------------------------
 
 
+def test_events_in_all_patients_are_those_in_none_counted_the_other_way_round() -> None:
+    """Rates are resolved near 1 as near 0: both pass the gate, with mirrored intervals."""
+    spec = mc.ModelSpec(likelihood="beta_binomial")
+    ends = []
+    for events in ([0, 0], [10, 7]):
+        table = pd.DataFrame({"study": ["A", "B"], "events": events, "total": [10, 7]})
+        fit = mc.fit(spec, table, method="exact", seed=2, progress=False)
+        assert fit.attrs["gate"] == "passed"
+        ends.append(mc.summarize(fit).set_index("estimand"))
+    none, all_ = (each.loc[["median study", "population average", "next study"]] for each in ends)
+    error = 5 * np.hypot(none["mcse"], all_["mcse"])
+    assert (np.abs(none["median"] - (1 - all_["median"])) < error).all()
+    assert none["upper"].to_numpy() == pytest.approx(1 - all_["lower"].to_numpy(), abs=0.03)
+
+
 def test_the_record_and_the_likelihoods_agree_on_the_default() -> None:
     for name, likelihood in LIKELIHOODS.items():
         assert mc.ModelSpec(likelihood=name).random_effects == likelihood.random_effects[0]

@@ -35,6 +35,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+_SAME = 1e-4  # shares that differ by less print alike
+
 
 def draw_effects(size: Any, *, effects: str, nu: float, rng: np.random.Generator) -> Array:
     """Standard study effects: z of u = tau z."""
@@ -255,6 +257,10 @@ def with_estimands(
     # on the model scale an error is compared with an SD that means something: a rate near 0 is
     # skewed, and a ratio under Student-t effects has no variance at all
     lowest, highest = (np.nextafter(bound, 0.5) for bound in draws.scale.bounds)
+    if np.isfinite(draws.scale.bounds).all():
+        # of what is nearer to a bound nobody needs the log odds, which floating point resolves
+        # near 0 but not near 1
+        lowest, highest = lowest + _SAME, highest - _SAME
     return sampled[[name for name in names if name in sampled]].assign(
         {
             name: (("chain", "draw"), draws.scale.link(np.clip(values, lowest, highest)))
