@@ -111,6 +111,7 @@ def test_normal_estimates_have_a_closed_form(monkeypatch, tau, group):
         expected = stats.multivariate_normal(linear[0, own], covariance).logpdf(ESTIMATES[own])
         assert found[0, study] == pytest.approx(expected, abs=1e-9)
     monkeypatch.setattr(marginal, "is_conjugate", lambda _: False)
+    monkeypatch.setattr(marginal, "integrate", lambda *_, **__: None)
     by_rules = study_log_likelihood(LIKELIHOODS["normal"], *arguments, **options)
     np.testing.assert_allclose(by_rules, found, atol=1e-9 if tau <= 3 else 5e-4)
 

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.quadrature import Studies, by_hermite, by_sinh
+from metacart.inference.lanes import integrate
+from metacart.inference.quadrature import HERMITE_REACH, Studies, by_hermite, by_sinh
 from metacart.inference.sampling import by_inversion, by_rejection
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
@@ -15,7 +16,6 @@ __all__ = ["draw_standard_effects", "integrated", "is_conjugate", "study_log_lik
 
 Array = NDArray[np.float64]
 
-_HERMITE_REACH = 3.0  # above this tau Hermite nodes miss the edge of a study of no or only events
 _PROBES = (-30.0, -1.0, 0.0, 2.0, 30.0)  # where a normal log likelihood is known by its values
 
 
@@ -72,6 +72,8 @@ def study_log_likelihood(
     studies = _studies(likelihood, data, group, linear, tau, effects, nu, parameters)
     if effects == "none":
         return studies.by_study(likelihood.logp(studies.linear, studies.data, studies.parameters))
+    if (compiled := integrate(studies, coarse=coarse)) is not None:
+        return compiled
     result = np.empty(studies.shape)
     for place, block in studies.blocks():
         result[place] = integrated(block, coarse=coarse)
@@ -80,10 +82,12 @@ def study_log_likelihood(
 
 def integrated(studies: Studies, *, coarse: bool = False) -> Array:
     """Return the log integral (draws, studies) by the rule that fits each draw."""
+    if (compiled := integrate(studies, coarse=coarse)) is not None:
+        return compiled
     if is_conjugate(studies):
         return _closed_form(studies)
     result = np.empty(studies.shape)
-    simple = (studies.tau.max(axis=1) <= _HERMITE_REACH) & (studies.effects == "normal")
+    simple = (studies.tau.max(axis=1) <= HERMITE_REACH) & (studies.effects == "normal")
     for integral, chosen in ((by_hermite, simple), (partial(by_sinh, coarse=coarse), ~simple)):
         draws = np.flatnonzero(chosen)
         if len(draws):

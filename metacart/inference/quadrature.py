@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
 __all__ = [
+    "HERMITE_REACH",
     "SINH_REACH",
     "Rules",
     "Studies",
@@ -20,7 +21,9 @@ __all__ = [
     "by_sinh",
     "hermite",
     "log_density",
+    "log_height",
     "log_share",
+    "reach_of",
     "terms_of",
     "ways",
 ]
@@ -28,6 +31,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _HERMITE_NODES = 21
+HERMITE_REACH = 3.0  # above this tau Hermite nodes miss the edge of a study of no or only events
 _SINH_STEP, SINH_REACH = 0.3, 12.0
 _COARSE_STEP, _COARSE_REACH = 0.6, 7.0
 _CELLS = 16_384  # values worked on at once: they stay in the processor's cache
@@ -227,15 +231,19 @@ class Studies:
 
 def log_density(z: Array, effects: str, nu: float) -> Array:
     """Return the log density of standard effects."""
+    height = log_height(effects, nu)
     if effects == "normal":
-        return np.asarray(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi))
-    return np.asarray(_t_constant(nu) - 0.5 * (nu + 1.0) * np.log1p(z * z / nu))
+        return np.asarray(-0.5 * z * z + height)
+    return np.asarray(height - 0.5 * (nu + 1.0) * np.log1p(z * z / nu))
 
 
 @cache
-def _t_constant(nu: float) -> float:
+def log_height(effects: str, nu: float) -> float:
+    """Return the log density of a standard effect of 0."""
     from scipy.special import gammaln
 
+    if effects == "normal":
+        return float(-0.5 * np.log(2.0 * np.pi))
     return float(gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi))
 
 
@@ -258,13 +266,18 @@ def hermite() -> tuple[Array, Array]:
 
 def by_sinh(studies: Studies, *, coarse: bool = False) -> Array:
     """Return the log integral (draws, studies) by even steps in t, z = centre + width sinh(t)."""
-    step, reach = (_COARSE_STEP, _COARSE_REACH) if coarse else (_SINH_STEP, SINH_REACH)
+    step, reach = reach_of(coarse=coarse)
     result = np.empty(studies.shape)
     for chosen, rules in ways(studies, step):
         terms = terms_of(studies.rows(chosen), rules, step=step, reach=reach)
         values = np.concatenate([each.values for each in terms])
         result[chosen] = _log_sum(values) + np.log(step)
     return result
+
+
+def reach_of(*, coarse: bool) -> tuple[float, float]:
+    """Return the step of the trapezoids in t, and how far out they go."""
+    return (_COARSE_STEP, _COARSE_REACH) if coarse else (_SINH_STEP, SINH_REACH)
 
 
 def ways(studies: Studies, step: float) -> Iterator[tuple[NDArray[np.intp], Rules]]:

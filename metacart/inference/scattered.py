@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.marginal import integrated, is_conjugate
 from metacart.inference.quadrature import Studies, hermite
+from metacart.inference.spline_table import REACH, STEP, derivatives_splines, logp_splines
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
 __all__ = ["Scattered", "scatter"]
@@ -17,7 +18,7 @@ __all__ = ["Scattered", "scatter"]
 Array = NDArray[np.float64]
 
 # the table: asinh of the distance in units of the spread, and log of tau_within
-_REACH, _STEP, _LOG_STEP = 6.0, 0.1, 0.25
+_LOG_STEP = 0.25
 _LEAST, _MOST = 3e-3, 100.0  # in SDs of a finding: below the first tau_within changes nothing
 
 
@@ -58,7 +59,7 @@ def scatter(likelihood: Likelihood, data: Data) -> Scattered:
     low = np.log(_LEAST * np.sqrt(variance.min()))
     high = np.log(_MOST * max(1.0, np.sqrt(variance.max())))
     logs = np.linspace(low, high, int(np.ceil((high - low) / _LOG_STEP)) + 1)
-    steps = np.linspace(-_REACH, _REACH, round(2 * _REACH / _STEP) + 1)
+    steps = np.linspace(-REACH, REACH, round(2 * REACH / STEP) + 1)
     scale = np.exp(np.repeat(logs, len(steps)))[:, None]
     spread = np.sqrt(variance + scale**2)
     eta = estimate + spread * np.sinh(np.tile(steps, len(logs)))[:, None]
@@ -74,11 +75,8 @@ def scatter(likelihood: Likelihood, data: Data) -> Scattered:
     return Scattered(
         replace(
             likelihood,
-            logp=lambda eta, data, own: _read(eta, data, own, 0),
-            derivatives=lambda eta, data, own: (
-                _read(eta, data, own, 1),
-                np.minimum(_read(eta, data, own, 2), 0.0),  # a spline may overshoot
-            ),
+            logp=logp_splines,
+            derivatives=derivatives_splines,
         ),
         {**data, **columns},
     )
@@ -140,22 +138,3 @@ def _filtered(tables: Array) -> Array:
     for axis in (-1, -2):
         tables = spline_filter1d(tables, axis=axis, mode="mirror")
     return np.asarray(tables)
-
-
-def _read(eta: Array, data: Data, parameters: Parameters, which: int) -> Array:
-    """Return a table at eta (draws, findings) and ``tau_within``; beyond its ends as there."""
-    from scipy.ndimage import map_coordinates
-
-    scale = parameters["tau_within"]
-    spread = np.sqrt(data["variance_within"] + scale**2)
-    place = (np.arcsinh((eta - data["estimate_within"]) / spread) + _REACH) / _STEP
-    tables, (low, high) = data["tables"][:, which], data["logs"][0]
-    last = tables.shape[1] - 1
-    row = (np.log(np.maximum(scale, 1e-300)) - low) * last / (high - low)
-    row = np.broadcast_to(np.clip(row, 0.0, last), eta.shape)
-    place = np.clip(place, 0.0, tables.shape[2] - 1)
-    result = np.empty(eta.shape)
-    for finding, table in enumerate(tables):
-        at = np.stack([row[:, finding], place[:, finding]])
-        result[:, finding] = map_coordinates(table, at, order=3, mode="mirror", prefilter=False)
-    return result

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from metacart.modelling.arms import Arm, log_choose, log_density, scores
 from metacart.records.priors import Prior
 
-__all__ = ["Groups", "draw_baseline", "evaluate", "tabulate"]
+__all__ = ["TABLE_STEP", "Groups", "draw_baseline", "evaluate", "tabulate"]
 
 Array = NDArray[np.float64]
 
-_STEP, _REACH = 0.05, 200.0  # of the table: its step in sinh, and how far it goes from its centre
+TABLE_STEP = 0.05  # of the table, in sinh
+_REACH = 200.0  # how far it goes from its centre
 _NODE, _COARSE, _FAR = 0.08, 0.2, 12.0  # steps of integrals and of draws, and how far they go
 _NEGLIGIBLE = 40.0  # nats below the peak
 _DRAWS = 1024  # drawn at once: they stay in the processor's cache
@@ -122,8 +123,8 @@ def tabulate(groups: Groups, centre: Array, spread: Array) -> Array:
     peak. Beyond 200 units of eta it is linear.
     """
     width = np.minimum(spread, 1.0)
-    number = int(np.ceil(np.arcsinh(_REACH / width.min()) / _STEP))
-    knots = centre + width * np.sinh(_STEP * np.arange(-number, number + 1))[:, None]
+    number = int(np.ceil(np.arcsinh(_REACH / width.min()) / TABLE_STEP))
+    knots = centre + width * np.sinh(TABLE_STEP * np.arange(-number, number + 1))[:, None]
     value, slope, bend = groups.integrated(knots)
     size = np.diff(knots, axis=0)
     cells = np.stack([knots[:-1], size, *_quintic(value, slope, bend, size)], axis=-1)
@@ -173,8 +174,8 @@ def evaluate(eta: Array, table: Array, *, derivative: int = 0) -> Array:
     number = table.shape[1] // 2  # of knots on either side of the centre, plus one
     for finding, cells in enumerate(table):
         x = eta[..., finding] if eta.shape[-1] > 1 else eta[..., 0]
-        centre, width = cells[number, 0], cells[number, 1] / np.sinh(_STEP)
-        steps = np.arcsinh((x - centre) / width) / _STEP
+        centre, width = cells[number, 0], cells[number, 1] / np.sinh(TABLE_STEP)
+        steps = np.arcsinh((x - centre) / width) / TABLE_STEP
         at = np.clip(np.floor(steps) + number, 0, len(cells) - 1).astype(np.intp)
         left, size, *polynomial = cells[at].T
         for _ in range(derivative):

@@ -18,6 +18,7 @@ __all__ = [
     "derivatives_beta_binomial",
     "derivatives_binomial",
     "draw_rates",
+    "log_choose_of",
     "logp_beta_binomial",
     "logp_binomial",
     "observe_beta_binomial",
@@ -42,11 +43,15 @@ def observe_binomial(
 
 def logp_binomial(eta: Array, data: Data, _parameters: Parameters) -> Array:
     """Return the log probability of the events."""
+    return np.asarray(log_choose_of(data) + logit_density(eta, data["events"], data["total"]))
+
+
+def log_choose_of(data: Data) -> Array:
+    """Return the log of the binomial coefficient."""
     from scipy.special import gammaln
 
     y, n = data["events"], data["total"]
-    constant = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
-    return np.asarray(constant + logit_density(eta, y, n))
+    return np.asarray(gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1))
 
 
 def derivatives_binomial(eta: Array, data: Data, _parameters: Parameters) -> tuple[Array, Array]:
