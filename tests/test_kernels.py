@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from metacart.inference import scattered, vectors
-from metacart.inference.marginal import study_log_likelihood
+from metacart.inference.marginal import draw_standard_effects, study_log_likelihood
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.records.priors import parse_prior
 
@@ -180,3 +181,23 @@ def test_code_is_compiled_where_nothing_can_be_kept(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("effects", ["normal", "student_t"])
+@pytest.mark.parametrize("name", ["binomial", "two_arm", "hsct"])
+def test_draws_are_those_of_numpy(name, effects):
+    """Two ways to the same distributions, of three studies at one value of the parameters."""
+    likelihood, data = LIKELIHOODS[name], data_of(name)
+    group, number = np.array([0, 1, 0, 2, 2, 3, 2, 1]), 6000
+    linear, tau = np.tile(np.linspace(-1, 2, 8), (number, 1)), np.full(number, 0.8)
+    options = {"effects": effects, "nu": 4.0, "parameters": {}}
+    drawn = [
+        draw_standard_effects(
+            each, data, group, linear, tau, rng=np.random.default_rng(seed), **options
+        )
+        for seed, each in enumerate(
+            [likelihood, replace(likelihood, logp=lambda *own: likelihood.logp(*own))]
+        )
+    ]
+    for one, other in zip(*(each.T for each in drawn), strict=True):
+        assert stats.ks_2samp(one, other).pvalue > 1e-4

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BINOMIAL",
+    "CLOSED",
+    "HERMITE",
     "LANES",
     "NORMAL",
+    "ONE",
     "POLYNOMIALS",
     "SPLINES",
+    "THREE",
     "Array",
     "Block",
     "Findings",
@@ -25,7 +29,8 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LANES = 64  # draws that are worked on side by side
-BINOMIAL, NORMAL, POLYNOMIALS, SPLINES = range(4)
+BINOMIAL, NORMAL, POLYNOMIALS, SPLINES = range(4)  # how a finding is observed
+CLOSED, HERMITE, ONE, THREE = range(4)  # how an effect is integrated out
 
 
 class Findings(NamedTuple):
@@ -88,7 +93,7 @@ class Rule(NamedTuple):
     nodes, weights : array (nodes,)
         Of Gauss and Hermite, the weights as logarithms.
     largest : float
-        Up to which tau they are used, with normal effects.
+        Up to which tau they are used, with normal effects; below 0 for trapezoids alone.
     step : float
         Of the trapezoids.
     sinh : array (2 most + 1,)

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from metacart.inference.arrays import LANES, NORMAL, Array, Block, Findings, Ints, Rule, Scratch
+from metacart.inference.arrays import (
+    CLOSED,
+    HERMITE,
+    LANES,
+    NORMAL,
+    ONE,
+    THREE,
+    Array,
+    Block,
+    Findings,
+    Ints,
+    Rule,
+    Scratch,
+)
 from metacart.inference.kernels import load, log_integrand, peaks
-from metacart.inference.vectors import compiled, exp, log
+from metacart.inference.vectors import compiled, exp, inlined, log
 
-__all__ = ["ONE", "THREE", "choose", "gather", "integrals", "rows_of", "trapezoids"]
+__all__ = ["choose", "gather", "integrals", "rows_of", "trapezoids"]
 
-CLOSED, HERMITE, ONE, THREE = range(4)
 _RESOLVED, _NEGLIGIBLE = 0.6, 40.0
 
 
-@compiled
+@inlined
 def choose(
     some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int, draws: int
 ) -> None:
     """Find peaks of the integrands of a study, and which way each draw is integrated."""
     tau, found, ways, work = scratch.tau, scratch.found, scratch.ways, scratch.work
     first, last = some.starts[study], some.starts[study + 1]
-    closed = block.nu == 0.0
+    closed = block.nu == 0.0 and rule.largest >= 0.0
     for finding in range(first, last):
         closed = closed and some.kinds[finding] == NORMAL
     if closed:
@@ -51,7 +63,7 @@ def choose(
             ways[row] = ONE if resolved else THREE
 
 
-@compiled
+@inlined
 def _closed_form(some: Findings, scratch: Scratch, study: int) -> None:
     """Fill in the integral of normal estimates under normal effects."""
     linear, tau, out = scratch.linear, scratch.tau, scratch.result
@@ -83,7 +95,7 @@ def _highest(terms: Array, first: int, last: int, top: Array) -> None:
             top[lane] = max(top[lane], terms[node, lane])
 
 
-@compiled
+@inlined
 def _by_hermite(some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int) -> None:
     """Integrate by Gauss-Hermite nodes about the peaks."""
     centres, widths, terms = scratch.centres, scratch.widths, scratch.terms[0]
@@ -102,7 +114,7 @@ def _by_hermite(some: Findings, block: Block, rule: Rule, scratch: Scratch, stud
         scratch.result[lane] = log(total[lane]) + top[lane] + log(widths[0, lane])
 
 
-@compiled
+@inlined
 def _share(scratch: Scratch, number: int, which: int, z: Array, out: Array) -> None:
     """Add the log of dz/dt of a rule times its part where rules overlap."""
     centres, widths = scratch.centres, scratch.widths
@@ -121,7 +133,7 @@ def _share(scratch: Scratch, number: int, which: int, z: Array, out: Array) -> N
         out[lane] += 1.5 * log(own) - log(total)
 
 
-@compiled
+@inlined
 def scan(
     some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int, number: int, which: int
 ) -> tuple[int, int]:
@@ -156,7 +168,7 @@ def scan(
     return first, last + 1
 
 
-@compiled
+@inlined
 def trapezoids(
     some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int, number: int
 ) -> None:
@@ -172,7 +184,7 @@ def trapezoids(
         ends[which] = scan(some, block, rule, scratch, study, number, which)
 
 
-@compiled
+@inlined
 def _by_sinh(
     some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int, number: int
 ) -> None:
@@ -189,7 +201,7 @@ def _by_sinh(
         scratch.result[lane] = log(total[lane]) + top[lane] + log(rule.step)
 
 
-@compiled
+@inlined
 def gather(scratch: Scratch, way: int, rows: Ints) -> None:
     """Bring the rules of some draws side by side."""
     centres, widths, found = scratch.centres, scratch.widths, scratch.found
@@ -201,7 +213,7 @@ def gather(scratch: Scratch, way: int, rows: Ints) -> None:
             centres[2, lane], widths[2, lane] = 0.0, 1.0
 
 
-@compiled
+@inlined
 def rows_of(scratch: Scratch, way: int, draws: int) -> int:
     """Find the draws that are integrated one way, and return their number."""
     size = 0

@@ -20,12 +20,12 @@ from metacart.inference.arrays import (
     Scratch,
 )
 from metacart.inference.kernel_tables import add_polynomials, add_splines, place_of
-from metacart.inference.vectors import compiled, exp, log, log1p
+from metacart.inference.vectors import compiled, exp, inlined, log, log1p
 
 __all__ = ["load", "log_integrand", "peaks"]
 
 
-@compiled
+@inlined
 def load(some: Findings, block: Block, scratch: Scratch, study: int, rows: Ints) -> None:
     """Bring the findings of a study at some draws side by side; the last draw fills up."""
     linear, tau, within = scratch.linear, scratch.tau, scratch.within
@@ -123,7 +123,7 @@ def log_integrand(
             out[lane] = like[lane] + density
 
 
-@compiled
+@inlined
 def _alone(some: Findings, scratch: Scratch, study: int) -> None:
     """Find where z would be by the data alone, and its SD there (`work[8]` and `work[9]`)."""
     linear, tau, within = scratch.linear, scratch.tau, scratch.within

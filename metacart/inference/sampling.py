@@ -8,15 +8,48 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.inference.quadrature import Rules, Studies, terms_of, ways
+from metacart.inference.kernel_draws import hats, inverted, under_hats
+from metacart.inference.lanes import block_of, findings_of, rule_of, scratch, shared_out
+from metacart.inference.quadrature import SINH_REACH, Rules, Studies, terms_of, ways
 
-__all__ = ["by_inversion", "by_rejection"]
+__all__ = ["by_inversion", "by_lanes", "by_rejection"]
 
 Array = NDArray[np.float64]
 
 _STEP = 0.2  # of the rules whose distribution function is inverted
 _TANGENT = 1.4  # where the tangents touch, in SDs from the mode: for a normal density sqrt(2)
 _ABOVE = 1e-6  # by how much rounding lets a log-concave density pass its tangents
+
+
+def by_lanes(studies: Studies, rng: np.random.Generator) -> Array | None:
+    """Draw standard effects by compiled code; none where it does not know their likelihood."""
+    if (some := findings_of(studies)) is None:
+        return None
+    draws, number = studies.shape
+    result, rule = np.empty(studies.shape), rule_of(_STEP, SINH_REACH)._replace(largest=-1.0)
+    if studies.effects != "normal":
+        target = rng.uniform(size=studies.shape)
+
+        def work(rows: slice) -> None:
+            room = scratch(some, rule, rows.stop - rows.start)
+            block = block_of(studies.rows(rows))
+            inverted(some, block, rule, room, target[rows], result[rows])
+
+        shared_out(work, studies.shape)
+        return result
+    block, room, hat = block_of(studies), scratch(some, rule, 1), np.empty((5, draws))
+    for study in range(number):
+        waiting = np.arange(draws)
+        right = hats(some, block, room, study, waiting, _TANGENT, hat)
+        left = draws if right else -1
+        while left > 0:
+            uniform = rng.uniform(size=(2, left))
+            left = under_hats(
+                some, block, room, study, waiting[:left], uniform, _ABOVE, hat, result
+            )
+        if left < 0:
+            result[:, [study]] = by_inversion(studies.columns(study, study + 1), rng)
+    return result
 
 
 def by_rejection(studies: Studies, rng: np.random.Generator) -> Array:

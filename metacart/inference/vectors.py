@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["compiled", "exp", "log", "log1p"]
+__all__ = ["compiled", "exp", "inlined", "log", "log1p"]
 
 # whose functions or numbers are part of what is compiled
 _OTHERS = ("arrays.py", "vectors.py", "spline_table.py", "../modelling/baseline.py")
@@ -26,11 +26,12 @@ _ROUND = 6755399441055744.0  # 1.5 times 2**52: a number plus it ends in that nu
 _HALF_ROOT = 4604544271217802189  # the bits of sqrt(1/2)
 
 
-def compiled[F: Callable[..., Any]](function: F) -> F:
+def compiled[F: Callable[..., Any]](function: F, *, inline: str = "never") -> F:
     """Return a function as machine code, kept on disk, that lets other threads run."""
     # `contract`: one rounding for a product and its sum, but no other order of sums;
     # `_nrt`: no arrays of its own, and so no counting of who holds which, as dear as the work
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": False}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "inline": inline}
+    options |= {"fastmath": {"contract"}, "_nrt": False}
     try:
         code = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package nor the home folder can be written to
@@ -40,6 +41,11 @@ def compiled[F: Callable[..., Any]](function: F) -> F:
     if kept is not None:
         kept._source_stamp = _sources()
     return cast("F", code)
+
+
+def inlined[F: Callable[..., Any]](function: F) -> F:
+    """Return a function that is compiled as part of its callers: quicker where they are few."""
+    return compiled(function, inline="always")
 
 
 @cache
