@@ -25,9 +25,10 @@ import pandas as pd
 from engines import machine
 
 import metacart as mc
-from metacart.inference.recovery import Recovered
+from metacart.inference.ranks import Recovered
 
 SEED, STUDIES, FEW, TAUS = 1, 20, 8, (0.0, 0.3, 1.0)
+BY_NUTS = ", NUTS"  # how the name of a design ends whose refits are by NUTS
 Design = tuple[mc.ModelSpec, pd.DataFrame | None]
 
 
@@ -110,15 +111,19 @@ def designs() -> dict[str, Design]:
     """Return a design of 20 studies for each likelihood, by its name."""
     arms = table(1)
     numbers, survivals = ["study", "estimate", "se"], ["study", "survival", "lower", "upper"]
-    return {
-        "binomial": (mc.ModelSpec(likelihood="binomial"), arms),
-        "binomial, moderator": (mc.ModelSpec(likelihood="binomial", moderators=["x"]), arms),
-        "beta_binomial": (mc.ModelSpec(likelihood="beta_binomial"), arms),
-        "normal": (mc.ModelSpec(likelihood="normal", scale="log"), arms[numbers]),
-        "survival": (mc.ModelSpec(likelihood="survival"), arms[survivals]),
-        "two_arm": (mc.ModelSpec(likelihood="two_arm"), arms),
-        "hsct": (mc.ModelSpec(likelihood="hsct"), comparisons()),
-    } | small_designs()
+    return (
+        {
+            "binomial": (mc.ModelSpec(likelihood="binomial"), arms),
+            "binomial, moderator": (mc.ModelSpec(likelihood="binomial", moderators=["x"]), arms),
+            "beta_binomial": (mc.ModelSpec(likelihood="beta_binomial"), arms),
+            "normal": (mc.ModelSpec(likelihood="normal", scale="log"), arms[numbers]),
+            "survival": (mc.ModelSpec(likelihood="survival"), arms[survivals]),
+            "two_arm": (mc.ModelSpec(likelihood="two_arm"), arms),
+            "hsct": (mc.ModelSpec(likelihood="hsct"), comparisons()),
+        }
+        | small_designs()
+        | systems()
+    )
 
 
 def small_designs() -> dict[str, Design]:
@@ -147,6 +152,44 @@ def small_designs() -> dict[str, Design]:
     return found
 
 
+def systems() -> dict[str, Design]:
+    """Return designs of 12 studies for likelihoods of several means, and two of one by NUTS."""
+    arms = table(1, 12)
+    joint, chain, grades = [], [], []
+    outcomes = ("complete_remission", "severe_crs", "severe_neurotoxicity")
+    # a full table, any and severe, severe alone; each by one of four systems of grading
+    bands = (
+        ((0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)),
+        ((0, 0), (1, 2), (3, 5)),
+        ((0, 2), (3, 5)),
+    )
+    gradings = ("ASTCT", "Penn", "CTCAE", "ASTCT", "Lee", "unreported")
+    for number, (study, total) in enumerate(zip(arms["study"], arms["total"], strict=True)):
+        reported = [each for at, each in enumerate(outcomes) if (number + at) % 4]
+        joint += [(study, each, 1, total) for each in reported]
+        chain.append((study, "remission", total // 2, total))
+        chain.append((study, "hsct", total // 4, total // 2))
+        if number % 2:
+            chain.append((study, "relapse", 1, total // 4))
+        own = bands[number % 3]
+        counts = [total - len(own) + 1] + [1] * (len(own) - 1)
+        for (first, last), count in zip(own, counts, strict=True):
+            grades.append((study, first, last, count, gradings[number % 6]))
+    counted = ["events", "total"]
+    graded = ["study", "grade_from", "grade_to", "count", "grading"]
+    tables = {
+        "joint": pd.DataFrame(joint, columns=["study", "outcome", *counted]),
+        "chain": pd.DataFrame(chain, columns=["study", "stage", *counted]),
+        "grades": pd.DataFrame(grades, columns=graded),
+    }
+    one = {"binomial": arms, "normal": arms[["study", "estimate", "se"]]}
+    scales = {"normal": "log"}
+    return {name: (mc.ModelSpec(likelihood=name), each) for name, each in tables.items()} | {
+        f"{name}{BY_NUTS}": (mc.ModelSpec(likelihood=name, scale=scales.get(name)), each)
+        for name, each in one.items()
+    }
+
+
 def row(name: str, found: pd.DataFrame, seconds: float) -> str:
     """Return one line of the table."""
     wrong = found[~(found["covers"].astype(bool) & found["uniform"].astype(bool))]
@@ -173,7 +216,13 @@ def calibrations(
         start = time.perf_counter()
         run = kept_in(folder, name, (spec, evidence), pool)
         found = mc.calibrate(
-            spec, evidence, simulations=simulations, seed=SEED, executor=run, progress=False
+            spec,
+            evidence,
+            method="nuts" if name.endswith(BY_NUTS) else "auto",
+            simulations=simulations,
+            seed=SEED,
+            executor=run,
+            progress=False,
         )
         new = run.new if isinstance(run, Kept) else simulations
         yield name, found, (time.perf_counter() - start) / new if new else np.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from metacart.inference.assemble import own_arrays
 from metacart.inference.density import Marginal
 from metacart.inference.estimands import Draws, design_rows
-from metacart.inference.exact import PARETO_K, Weighted, weigh
+from metacart.inference.exact import PARETO_K, weigh
 from metacart.inference.prior_draws import draw_prior
 from metacart.inference.proposal import NoProposalError
-from metacart.modelling.build import free_parameters
+from metacart.inference.ranks import Recovered, ranked
+from metacart.inference.thinned import thinned
+from metacart.modelling.build import build_model, free_parameters
 from metacart.modelling.design import data_of, moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
 from metacart.modelling.priors import resolve_priors
@@ -27,29 +29,37 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Recovered", "Setting", "recover"]
+__all__ = ["DATA", "REFIT", "Refitted", "Setting", "recover", "refit", "with_data"]
 
 Array = NDArray[np.float64]
 
-_DATA, _REFIT = 4, 5  # streams of random numbers beside those of a fit
+DATA, REFIT = 4, 5  # streams of random numbers beside those of a fit
 
 
-class Recovered(NamedTuple):
-    """One data set and its refit.
+class Refitted(NamedTuple):
+    """The posterior of simulated data.
 
     Attributes
     ----------
-    truth, rank, width : dict of str to float
-        By quantity: what made the data, the share of the posterior below it, and the width of the
-        95 % equal-tailed interval. Empty where the refit failed.
+    parameters : dict of str to array
+        ``mu``, ``beta``, ``tau``, ``tau_within`` and those of the likelihood, draws first.
+    weight : array (draws,)
+        They sum to one.
+    ess : float
+        How many independent draws of equal weight they are worth.
     failure : str
         Why it must not be used; empty where it may.
     """
 
-    truth: dict[str, float]
-    rank: dict[str, float]
-    width: dict[str, float]
+    parameters: dict[str, Array]
+    weight: Array
+    ess: float
     failure: str
+
+    @classmethod
+    def failed(cls, why: str) -> Refitted:
+        """Return that there is none."""
+        return cls({}, np.zeros(0), 0.0, why)
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,11 @@ class Setting:
     likelihoods : mapping of str to Likelihood or System, or None
         Instead of the shipped ones.
     draws : int
-        What the proposals of a refit should be worth.
+        What the proposals of a refit should be worth; of NUTS the draws of its chain.
     seed : int
         Fixes every random number, those of a data set by its own number.
+    method : {"exact", "nuts"}
+        The engine of the refits.
     """
 
     spec: ModelSpec
@@ -75,6 +87,7 @@ class Setting:
     likelihoods: Likelihoods | None
     draws: int
     seed: int
+    method: str = "exact"
 
     @cached_property
     def likelihood(self) -> Likelihood:
@@ -109,33 +122,49 @@ def recover(number: int, setting: Setting, *, tau: float | None = None) -> Recov
     Returns
     -------
     Recovered
-
-    Notes
-    -----
-    The rank of a parameter is the weight of the posterior below it, moved by a random share of the
-    weight of one draw: of independent draws of equal weight such ranks are exactly uniform.
     """
-    rng = np.random.default_rng([setting.seed, _DATA, number])
+    rng = np.random.default_rng([setting.seed, DATA, number])
     truth, design = _simulated(setting, rng, tau)
-    rng = np.random.default_rng([setting.seed, _REFIT, number])
+    rng = np.random.default_rng([setting.seed, REFIT, number])
+    run = refit(setting, design, rng)
+    if run.failure:
+        return Recovered.failed(run.failure)
+    return ranked(truth, _quantities(setting, run.parameters, rng), run.weight, run.ess, rng)
+
+
+def refit(setting: Setting, design: xr.Dataset, rng: np.random.Generator) -> Refitted:
+    """Fit simulated data anew, by the engine of the setting."""
+    if setting.method == "nuts":
+        return _by_nuts(setting, design, rng)
     target = Marginal(setting.spec, design, setting.likelihood, setting.priors)
     try:
         run = weigh(target, setting.draws, rng)
     except (NoProposalError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-        return Recovered({}, {}, {}, str(error) or type(error).__name__)
+        return Refitted.failed(str(error) or type(error).__name__)
     if not run.pareto_k <= PARETO_K:
-        return Recovered({}, {}, {}, f"Pareto k of the importance weights is above {PARETO_K:g}")
-    drawn = _quantities(setting, target.parameters(run.points, run.t), rng)
-    place = rng.uniform(size=len(drawn))
-    return Recovered(
-        truth,
-        {
-            name: _rank(draws, truth[name], run, float(u))
-            for (name, draws), u in zip(drawn.items(), place, strict=True)
-        },
-        {name: _width(draws, run.weight) for name, draws in drawn.items()},
-        "",
+        return Refitted.failed(f"Pareto k of the importance weights is above {PARETO_K:g}")
+    return Refitted(target.parameters(run.points, run.t), run.weight, run.ess, "")
+
+
+def _by_nuts(setting: Setting, design: xr.Dataset, rng: np.random.Generator) -> Refitted:
+    model = build_model(setting.spec, design, likelihoods=setting.likelihoods)
+    run = thinned(model, draws=setting.draws, seed=int(rng.integers(2**32)))
+    if run.failure:
+        return Refitted.failed(run.failure)
+    number = run.posterior.sizes["draw"]
+    return Refitted(
+        _shared(setting, run.posterior), np.full(number, 1.0 / number), float(number), ""
     )
+
+
+def _shared(setting: Setting, sample: xr.Dataset) -> dict[str, Array]:
+    """Return the parameters that all findings share, draws of the one chain first."""
+    free = free_parameters(setting.design, setting.likelihood)
+    return {
+        name: sample[name].transpose("chain", "draw", ...).to_numpy()[0]
+        for name in ("mu", "beta", "tau", "tau_within", *free)
+        if name in sample
+    }
 
 
 def _simulated(
@@ -150,19 +179,18 @@ def _simulated(
         for name, values in own_arrays(likelihood, drawn, likelihood.parameters).items()
     }
     eta = drawn["theta"].to_numpy()[0, 0] + likelihood.shift(data, own)
-    data = likelihood.drawn_anew(eta, data, own, rng)
-    data |= likelihood.prepare(data, setting.priors)
+    fresh = with_data(setting, likelihood.drawn_anew(eta, data, own, rng))
+    truth = _quantities(setting, _shared(setting, drawn), rng)
+    return {name: float(value[0]) for name, value in truth.items()}, fresh
+
+
+def with_data(setting: Setting, data: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+    """Return the design of a setting with other data, and what is prepared of them."""
+    data = {**data, **setting.likelihood.prepare(data, setting.priors)}
     # what was prepared has cells of its own for each data set
-    fresh = design.drop_vars([name for name in data if name in design]).assign(
+    return setting.design.drop_vars([name for name in data if name in setting.design]).assign(
         {name: (_dims(name, values), values) for name, values in data.items()}
     )
-    shared = {
-        name: drawn[name].to_numpy()[0]
-        for name in ("mu", "beta", "tau", "tau_within", *free_parameters(design, likelihood))
-        if name in drawn
-    }
-    truth = _quantities(setting, shared, rng)
-    return {name: float(value[0]) for name, value in truth.items()}, fresh
 
 
 def _dims(name: str, values: NDArray[np.generic]) -> tuple[str, ...]:
@@ -204,16 +232,3 @@ def _quantities(
         found["population average"] = draws.population_average(setting.rows)[0]
     found["next study"] = draws.next_study(setting.rows)[0]
     return found
-
-
-def _rank(draws: Array, truth: float, run: Weighted, place: float) -> float:
-    # a rate can be 1 to the last digit on both sides
-    below, same = run.weight[draws < truth].sum(), run.weight[draws == truth].sum()
-    return float((run.ess * (below + place * same) + place) / (run.ess + 1.0))
-
-
-def _width(draws: Array, weight: Array) -> float:
-    order = np.argsort(draws)
-    ends = np.searchsorted(np.cumsum(weight[order]), [0.025, 0.975])
-    lower, upper = draws[order[np.minimum(ends, len(draws) - 1)]]
-    return float(upper - lower)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["fit_system", "replicated", "reported_of"]
+__all__ = ["estimands_of", "fit_system", "parts_of", "replicated", "reported_of", "without_exact"]
 
 _PRIOR_DRAWS = 4000
 _OF_STUDIES = ("theta", "rate")  # what is shown of each study
@@ -82,14 +82,7 @@ def fit_system(
             spec, evidence, design, system, system.split, engines, method, likelihoods=likelihoods
         )
     elif method == "exact":
-        raise InputError(
-            Fault(
-                "method",
-                f"'exact' with the {system.name} likelihood, whose studies have several effects",
-                "auto or nuts",
-                "method='nuts'",
-            )
-        )
+        raise InputError(without_exact(system))
     else:
         run = _by_nuts(design, system, priors, engines)
     groups = _groups(run, design, system, priors, seed)
@@ -102,6 +95,16 @@ def fit_system(
         priors=priors,
         failure=run.failure,
         exact=run.exact,
+    )
+
+
+def without_exact(system: System) -> Fault:
+    """Return what is wrong with the exact engine for a system that does not fall into parts."""
+    return Fault(
+        "method",
+        f"'exact' with the {system.name} likelihood, whose studies have several effects",
+        "auto or nuts",
+        "method='nuts'",
     )
 
 
@@ -132,15 +135,10 @@ def _by_parts(
     likelihoods: Likelihoods | None,
 ) -> _Run:
     """Fit each part by itself; what they report together must pass the gate too."""
-    labels, level = design[split.by].to_numpy().tolist(), design["level"].to_numpy()
-    own = {name: text for name, text in spec.priors.items() if name in system.parameters}
-    part = ModelSpec(likelihood=split.likelihood, group=spec.group, priors=own)
+    labels = design[split.by].to_numpy().tolist()
     entries = {split.likelihood: LIKELIHOODS[split.likelihood]} | dict(likelihoods or {})
+    part, designs = parts_of(spec, evidence, design, system, split, likelihoods=entries)
     likelihood = find_likelihood(part, likelihoods=entries)
-    designs = [
-        bind(part, evidence[level == position], likelihoods=entries)
-        for position in range(len(labels))
-    ]
     attempts: list[Attempt] = []
     for times in _TIMES:
         runs = [
@@ -176,6 +174,25 @@ def _by_parts(
     engine = "exact" if exact else "nuts"
     statistics = _statistics(runs, split.by, labels, sample.sizes["draw"])
     return _Run(sample, statistics, engine, attempts, "; ".join(failures), exact)
+
+
+def parts_of(
+    spec: ModelSpec,
+    evidence: pd.DataFrame,
+    design: xr.Dataset,
+    system: System,
+    split: Split,
+    *,
+    likelihoods: Likelihoods,
+) -> tuple[ModelSpec, list[xr.Dataset]]:
+    """Return the question of each part of a system, the same for all, and their designs."""
+    own = {name: text for name, text in spec.priors.items() if name in system.parameters}
+    part = ModelSpec(likelihood=split.likelihood, group=spec.group, priors=own)
+    level = design["level"].to_numpy()
+    return part, [
+        bind(part, evidence[level == position], likelihoods=likelihoods)
+        for position in range(design.sizes[split.by])
+    ]
 
 
 def _together(runs: list[Drawn], design: xr.Dataset, split: Split, labels: list[str]) -> xr.Dataset:
@@ -248,8 +265,8 @@ def _groups(
     return {
         "posterior": posterior,
         "prior": prior,
-        "estimands": _estimands(posterior, design, system),
-        "prior_estimands": _estimands(prior, design, system),
+        "estimands": estimands_of(posterior, design, system),
+        "prior_estimands": estimands_of(prior, design, system),
         **replicates,
         "log_likelihood": xr.Dataset(
             {"y": ((*dims, "finding"), findings), "study": ((*dims, "studies"), studies)},
@@ -291,7 +308,8 @@ def reported_of(fit: xr.DataTree) -> xr.Dataset:
     return _judged(group_of(fit, "posterior"), names, group_of(fit, "estimands"))
 
 
-def _estimands(sample: xr.Dataset, design: xr.Dataset, system: System) -> xr.Dataset:
+def estimands_of(sample: xr.Dataset, design: xr.Dataset, system: System) -> xr.Dataset:
+    """Return all that is reported of a completed sample, on the natural scale."""
     scale = scale_of(design)
     average = partial(population_average, scale=scale, effects="normal", nu=4.0)
     return system.estimands(sample, design, average)
@@ -300,7 +318,7 @@ def _estimands(sample: xr.Dataset, design: xr.Dataset, system: System) -> xr.Dat
 def _reported(sample: xr.Dataset, design: xr.Dataset, system: System, seed: int) -> xr.Dataset:
     completed = system.complete(sample, design, seed)
     names = [*system.parameters, *_OF_STUDIES]
-    return _judged(completed, names, _estimands(completed, design, system))
+    return _judged(completed, names, estimands_of(completed, design, system))
 
 
 def _judged(sample: xr.Dataset, names: list[str], estimands: xr.Dataset) -> xr.Dataset:

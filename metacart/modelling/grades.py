@@ -18,7 +18,12 @@ from metacart.modelling.grade_density import (
     log_odds_beyond,
 )
 from metacart.modelling.likelihood import Array, Parameter, Priors
-from metacart.modelling.reading_grades import GRADES, REFERENCE, read_grades
+from metacart.modelling.reading_grades import (
+    GRADES,
+    REFERENCE,
+    reach_and_beyond,
+    read_grades,
+)
 from metacart.modelling.system import Average, System
 from metacart.records.priors import Prior
 from metacart.scales import SCALES
@@ -338,6 +343,11 @@ def replicate_grades(sample: xr.Dataset, design: xr.Dataset, rng: np.random.Gene
     return drawn
 
 
+def counts_that_follow(design: xr.Dataset, count: Array) -> dict[str, Any]:
+    """Return the patients of each band or above, and above, of other counts."""
+    return reach_and_beyond(design["of_table"].to_numpy(), design["grade_from"].to_numpy(), count)
+
+
 def crude_grades(design: xr.Dataset) -> tuple[Array, Array, Array]:
     """Return the share of patients in each band with its exact interval."""
     data = {"events": design["count"].to_numpy(), "total": design["patients"].to_numpy()}
@@ -368,4 +378,5 @@ GRADED = System(
     replicate=replicate_grades,
     crude=crude_grades,
     observed="count",
+    follows=counts_that_follow,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError
 from metacart.modelling.columns import is_missing, row_names
-from metacart.modelling.likelihood import Data, Likelihood
+from metacart.modelling.likelihood import Likelihood
 from metacart.modelling.moderators import (
     Moderator,
     code_at,
@@ -194,11 +194,15 @@ def add_mixture(
     if not rows.size:
         return
     shares, shifts = origin_shares(design), level_shifts(design)
-    arrays = {name: design[name].to_numpy()[rows] for name in _names(design)}
-    stated = _log_p(likelihood, eta[rows], arrays, own)
+    arrays = {
+        name: pm.Data(f"inferred_{name}", design[name].to_numpy()[rows]) for name in _names(design)
+    }
+    stated = _log_p(likelihood, eta[rows], arrays, own, rows.size)
     terms = [
         np.log(shares[:, level])
-        + _log_p(likelihood, eta[rows] + (shifts[level] * beta).sum(axis=-1), arrays, own)
+        + _log_p(
+            likelihood, eta[rows] + (shifts[level] * beta).sum(axis=-1), arrays, own, rows.size
+        )
         for level in range(len(shifts))
     ]
     pm.Potential("origins", pt.logsumexp(pt.stack(terms), axis=0) - stated, model=model)
@@ -211,12 +215,14 @@ def _names(design: xr.Dataset) -> list[str]:
     return names
 
 
-def _log_p(likelihood: Likelihood, eta: Any, arrays: Data, own: Any) -> Any:
+def _log_p(
+    likelihood: Likelihood, eta: Any, arrays: Mapping[str, Any], own: Any, number: int
+) -> Any:
     """Return the log probability of each finding at a symbolic linear predictor."""
     import pymc as pm
 
     # a model of its own, so that nothing is observed twice
-    with pm.Model(coords={"finding": range(len(next(iter(arrays.values()))))}, model=None) as one:
+    with pm.Model(coords={"finding": range(number)}, model=None) as one:
         likelihood.observe("y", eta, arrays, own, "finding")
     observed = one["y"]
     return pm.logp(observed, one.rvs_to_values[observed])

@@ -17,7 +17,7 @@ from metacart.records.vocabulary import GRADINGS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GRADES", "REFERENCE", "SHIFTED", "read_grades"]
+__all__ = ["GRADES", "REFERENCE", "SHIFTED", "reach_and_beyond", "read_grades"]
 
 GRADES = (0, 1, 2, 3, 4, 5)
 # the systems whose cuts are those of the model, and those that move the cut between 2 and 3
@@ -79,15 +79,21 @@ def read_grades(
         "grade_from": first.astype(np.int64),
         "grade_to": last.astype(np.int64),
         "count": count.astype(np.int64),
-        "reach": (same * (first[None, :] >= first[:, None])) @ count,
-        "beyond": (same * (first[None, :] > first[:, None])) @ count,
-        "patients": same @ count,
+        **reach_and_beyond(table, first, count),
+        "patients": (same @ count).astype(np.int64),
         "of_table": table,
         "system": ("table", system),
     }
-    for name in ("reach", "beyond", "patients"):
-        data[name] = data[name].astype(np.int64)
     return data, {"table": labels, "grading": gradings}
+
+
+def reach_and_beyond(
+    table: NDArray[np.int64], first: NDArray[Any], count: NDArray[Any]
+) -> dict[str, NDArray[np.int64]]:
+    """Return the patients of each band or above (``reach``), and above it (``beyond``)."""
+    same = table[:, None] == table[None, :]
+    higher = {"reach": first[None, :] >= first[:, None], "beyond": first[None, :] > first[:, None]}
+    return {name: ((same * which) @ count).astype(np.int64) for name, which in higher.items()}
 
 
 def _tables(evidence: pd.DataFrame) -> tuple[list[str], NDArray[np.int64]]:

@@ -223,7 +223,8 @@ def complete_several(sample: xr.Dataset, design: xr.Dataset, seed: int) -> xr.Da
     """Return mu, tau, theta, the correlation of outcomes, and the next study."""
     dim, labels = dim_of(design), _labels(design)
     coords: dict[str, Any] = {"finding": design["finding"].to_numpy(), dim: labels}
-    kept = sample[["mu", "tau", "theta"]].drop_attrs().assign_coords(coords)
+    names = [name for name in ("mu", "tau", "theta") if name in sample]
+    kept = sample[names].drop_attrs().assign_coords(coords)
     factor = _numeric_factor(sample, design)
     if _correlated(design):
         rows = [

@@ -90,6 +90,9 @@ class System:
         From the design: estimate, lower and upper 95 % limit of each finding alone.
     observed : str
         The observed column among `read`'s arrays.
+    follows : callable
+        From (design, values of the observed column): the arrays of the design that hang on them,
+        beside that column itself.
     split : Split or None
         Where it falls into analyses of one mean each: they go through the exact engine, and `build`
         is the whole of them in one graph.
@@ -111,6 +114,9 @@ class System:
     crude: Callable[[xr.Dataset], tuple[Array, Array, Array]]
     observed: str
     log_prior: Callable[[xr.Dataset, xr.Dataset], Mapping[str, Any]] = lambda _sample, _design: (
+        MappingProxyType({})
+    )
+    follows: Callable[[xr.Dataset, Array], Mapping[str, Array]] = lambda _design, _observed: (
         MappingProxyType({})
     )
     scales: tuple[str, ...] = ("logit",)

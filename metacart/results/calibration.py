@@ -7,27 +7,35 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError, collected, named_options
+from metacart.errors import Fault, InputError, collected, named_options, refuse_unknown
 from metacart.evidence.library import spec_of
 from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
-from metacart.inference.recovery import Recovered, Setting, recover
+from metacart.inference.engines import METHODS
+from metacart.inference.ranks import Recovered
+from metacart.inference.recovery import Setting, recover
+from metacart.inference.recovery_systems import SystemSetting, recover_system
+from metacart.inference.systems import parts_of, without_exact
 from metacart.modelling.check import question_faults
 from metacart.modelling.design import bind
 from metacart.modelling.imputation import gap_names
-from metacart.modelling.likelihoods import LIKELIHOODS, Likelihoods, find_likelihood
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihoods, find_likelihood, find_system
 from metacart.modelling.priors import resolve_priors
+from metacart.modelling.system import System
+from metacart.modelling.table import as_table
 from metacart.records.spec import ModelSpec
 from metacart.results.uniformity import binomial_band, chance_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 __all__ = ["CERTAINTY", "calibrate"]
 
@@ -44,6 +52,7 @@ def calibrate(
     evidence: pd.DataFrame | None = None,
     *,
     studies: StudySource | None = None,
+    method: str = "auto",
     simulations: int = 1000,
     tau: float | Sequence[float] | None = None,
     draws: int = 2000,
@@ -63,13 +72,17 @@ def calibrate(
         What was observed is replaced.
     studies : Studies or path or sequence of paths, optional
         As for ``fit``, where no `evidence` is given.
+    method : {"auto", "exact", "nuts"}
+        The engine that is checked: NUTS, compiled once for all data sets, or the exact one;
+        ``"auto"`` is the exact one where the likelihood has it.
     simulations : int
         Data sets, 20 or more.
     tau : float or sequence of float, optional
         Simulate with tau fixed at each of these instead of drawn from its prior; the prior stays
         in the refits. The table then has coverage without a verdict.
     draws : int
-        What the weighted draws of a refit are worth, 100 or more.
+        What the weighted draws of an exact refit are worth, or the draws of the chain of NUTS
+        before it is thinned; 100 or more.
     seed : int, optional
         Makes the run reproducible. More simulations of the same seed begin with the same ones.
     likelihoods : mapping of str to Likelihood or System, optional
@@ -84,8 +97,9 @@ def calibrate(
     -------
     DataFrame
         A row for each of ``mu``, ``tau``, each ``beta``, the likelihood's own parameters and the
-        named estimands. ``true_tau`` is missing where it was drawn. ``simulations`` counts the
-        refits that could be used, ``failed`` those that could not, ``why`` says in words.
+        named estimands, of a `System` for each outcome, stage or grade. ``true_tau`` is missing
+        where it was drawn. ``simulations`` counts the refits that could be used, ``failed`` those
+        that could not, ``why`` says in words.
         ``coverage`` is the share of 95 % equal-tailed intervals that hold what made the data,
         ``coverage_lower`` and ``coverage_upper`` the 99.9 % binomial band of 0.95, ``covers``
         whether it lies inside. ``mean_rank`` is the mean share of the posterior below the truth,
@@ -97,18 +111,20 @@ def calibrate(
     Raises
     ------
     InputError
-        As ``fit`` does; for fewer than 20 simulations, a tau below 0 or without study effects, and
-        moderators with imputed values, which the exact engine does not draw.
+        As ``fit`` does; for fewer than 20 simulations, a fixed tau below 0, without study effects
+        or of a `System`, and moderators with imputed values, whose stated ones no simulation draws.
 
     Notes
     -----
     Simulation-based calibration (Talts and others 2018): parameters are drawn from the priors of
-    the analysis, data from its likelihood, and the exact engine fits each data set anew. Over such
+    the analysis, data from its likelihood, and the engine fits each data set anew. Over such
     pairs the rank of the true value in its posterior is uniform whatever the design, if and only
-    if the engine draws from the right posterior. Ranks come from the importance weights. The bands
+    if the engine draws from the right posterior. Ranks come from the importance weights; those of
+    NUTS from one chain, thinned to as many draws as are effective. The bands
     are those of Säilynoja, Bürkner and Vehtari (2022), corrected by Bonferroni for the number of
-    rows. A refit with a Pareto k above 0.7 is counted, not used: that hangs on the data alone, so
-    the ranks of the others stay uniform.
+    rows. A refit with a Pareto k above 0.7, or whose chain has divergent transitions or fewer than
+    100 effective draws twice, is counted, not used: that hangs on the data and not on what made
+    them, so the ranks of the others stay uniform.
 
     At one fixed tau no interval has to cover 95 %: where tau is 0 its own never does.
     While no study of a transplant question handles time, the naive fit is what is calibrated:
@@ -139,26 +155,26 @@ def calibrate(
         faults.append(
             Fault("studies", "both evidence and studies", "one of them", "drop `studies`")
         )
+    with collected(faults):
+        refuse_unknown("method", method, METHODS)
     fixed = _fixed(tau, spec, faults)
     if faults or not isinstance(spec, ModelSpec):
         raise InputError(faults)
-    likelihood = find_likelihood(spec, likelihoods=likelihoods)
     if evidence is None:
         collection = studies_of(studies)
         if wrong := question_faults(spec, collection, likelihoods=likelihoods):
             raise InputError(wrong)
         evidence = tabulate(collection, spec)
-    design = bind(spec, evidence, likelihoods=likelihoods)
-    if gaps := gap_names(design):
-        found = f"values of moderators are imputed ({', '.join(gaps[:3])})"
-        raise InputError(
-            Fault("evidence", found, "a value in each row: refits are exact", "complete rows")
-        )
-    resolve_priors(spec, design, likelihood)  # their faults stop before anything is drawn
-    # the one in use travels to other processes; a shipped one is there already
-    shipped = LIKELIHOODS.get(spec.likelihood) is likelihood
-    own = None if shipped else {spec.likelihood: likelihood}
-    setting = Setting(spec, design, own, numbers["draws"], numbers["seed"])
+    evidence = as_table(spec, evidence)
+    setting: Setting | SystemSetting
+    if (system := find_system(spec, likelihoods=likelihoods)) is None:
+        design = bind(spec, evidence, likelihoods=likelihoods)
+        setting = _setting(spec, design, method, numbers, likelihoods)
+    else:
+        if fixed != (None,):
+            found = f"with the {system.name} likelihood, which has several"
+            raise InputError(Fault("tau", found, "None"))
+        setting = _system_setting(spec, evidence, system, method, numbers, likelihoods)
     shown = sys.stderr.isatty() if progress is None else progress
     tasks = [
         (value, range(start, min(start + _TOGETHER, numbers["simulations"])))
@@ -175,6 +191,48 @@ def calibrate(
     if fixed == (None,):
         table.attrs["ranks"] = {name: tuple(each) for name, each in _ranks(by_tau[None]).items()}
     return table
+
+
+def _setting(
+    spec: ModelSpec,
+    design: xr.Dataset,
+    method: str,
+    numbers: dict[str, int],
+    likelihoods: Likelihoods | None,
+) -> Setting:
+    """Return an analysis of one mean; what is wrong with it stops before anything is drawn."""
+    likelihood = find_likelihood(spec, likelihoods=likelihoods)
+    if gaps := gap_names(design):
+        found = f"values of moderators are imputed ({', '.join(gaps[:3])})"
+        allowed = "a value in each row: stated values are the design, and are not simulated"
+        raise InputError(Fault("evidence", found, allowed, "complete rows"))
+    resolve_priors(spec, design, likelihood)
+    # the one in use travels to other processes; a shipped one is there already
+    shipped = LIKELIHOODS.get(spec.likelihood) is likelihood
+    own = None if shipped else {spec.likelihood: likelihood}
+    engine = "nuts" if method == "nuts" else "exact"
+    return Setting(spec, design, own, numbers["draws"], numbers["seed"], engine)
+
+
+def _system_setting(
+    spec: ModelSpec,
+    evidence: pd.DataFrame,
+    system: System,
+    method: str,
+    numbers: dict[str, int],
+    likelihoods: Likelihoods | None,
+) -> SystemSetting:
+    """Return an analysis of several means, with its parts where it falls into some."""
+    design = bind(spec, evidence, likelihoods=likelihoods)
+    setting = SystemSetting(spec, design, system, numbers["draws"], numbers["seed"])
+    if (split := system.split) is not None:
+        known = dict(LIKELIHOODS) | dict(likelihoods or {})
+        part, designs = parts_of(spec, evidence, design, system, split, likelihoods=known)
+        parts = (_setting(part, each, method, numbers, known) for each in designs)
+        return replace(setting, parts=tuple(parts))
+    if method == "exact":
+        raise InputError(without_exact(system))
+    return setting
 
 
 def _fixed(tau: object, spec: object, faults: list[Fault]) -> tuple[float | None, ...]:
@@ -197,8 +255,10 @@ def _fixed(tau: object, spec: object, faults: list[Fault]) -> tuple[float | None
     return tuple(dict.fromkeys(fixed))
 
 
-def _some(task: tuple[float | None, range], setting: Setting) -> list[Recovered]:
+def _some(task: tuple[float | None, range], setting: Setting | SystemSetting) -> list[Recovered]:
     tau, numbers = task
+    if isinstance(setting, SystemSetting):
+        return [recover_system(number, setting) for number in numbers]
     return [recover(number, setting, tau=tau) for number in numbers]
 
 
