@@ -22,7 +22,7 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["SystemSetting", "recover_system"]
+__all__ = ["SystemSetting", "recover_system", "with_observed"]
 
 Array = NDArray[np.float64]
 
@@ -98,16 +98,18 @@ class _Run:
     failure: str
 
 
+def with_observed(setting: SystemSetting, observed: Array) -> xr.Dataset:
+    """Return the design of a setting with other observed values, and what hangs on them."""
+    own = {setting.system.observed: observed, **setting.system.follows(setting.design, observed)}
+    before = {name: setting.design[name] for name in own}
+    return setting.design.assign(
+        {name: each.copy(data=own[name].astype(each.dtype)) for name, each in before.items()}
+    )
+
+
 def _whole(setting: SystemSetting, observed: Array, rng: np.random.Generator) -> _Run:
     """Fit a system by NUTS."""
-    own = {setting.system.observed: observed, **setting.system.follows(setting.design, observed)}
-    before = setting.design
-    design = before.assign(
-        {
-            name: (before[name].dims, values.astype(before[name].dtype))
-            for name, values in own.items()
-        }
-    )
+    design = with_observed(setting, observed)
     model = setting.system.build(design, setting.priors)
     run = thinned(model, draws=setting.draws, seed=int(rng.integers(2**32)))
     number = run.posterior.sizes["draw"]

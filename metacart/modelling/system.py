@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,11 @@ __all__ = ["Average", "Split", "System"]
 
 # from (linear predictor, tau): the mean over normal study effects of the rate there
 Average = Callable[[Array, Array], Array]
+
+
+# named, since a function without a name cannot travel to another process
+def _nothing(*_: Any) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +117,8 @@ class System:
     replicate: Callable[[xr.Dataset, xr.Dataset, np.random.Generator], Array]
     crude: Callable[[xr.Dataset], tuple[Array, Array, Array]]
     observed: str
-    log_prior: Callable[[xr.Dataset, xr.Dataset], Mapping[str, Any]] = lambda _sample, _design: (
-        MappingProxyType({})
-    )
-    follows: Callable[[xr.Dataset, Array], Mapping[str, Array]] = lambda _design, _observed: (
-        MappingProxyType({})
-    )
+    log_prior: Callable[[xr.Dataset, xr.Dataset], Mapping[str, Any]] = _nothing
+    follows: Callable[[xr.Dataset, Array], Mapping[str, Any]] = _nothing
     scales: tuple[str, ...] = ("logit",)
     random_effects: tuple[RandomEffects, ...] = ("normal",)
     split: Split | None = None
