@@ -147,6 +147,43 @@ def test_a_universe_that_cannot_be_is_a_row_with_its_reason(library: list[mc.Stu
     assert ranked["share"].notna().all()
 
 
+def test_thresholds_and_subsets_are_fits_of_the_rows_that_stay(library: list[mc.Study]) -> None:
+    """Filters of several choices hold together, and beside those of the question."""
+    car = library[3].arms[0].model_copy(update={"scfv": "human", "costimulation": "CD28"})
+    studies = [*library[:3], library[3].model_copy(update={"arms": (car,)})]
+    spec = SPEC.model_copy(update={"include": {"infusion": ("first",)}})
+    choices = {
+        "size": {
+            "all": {},
+            "20 patients": {"at_least": {"total": 20}},
+            "90 patients": {"at_least": {"total": 90}},
+        },
+        "origin": {"any": {}, "murine": {"include": {"scfv": ["murine"]}}},
+        "costimulation": {"any": {}, "CD28": {"include": {"costimulation": ["CD28"]}}},
+    }
+    table = mc.multiverse(spec, choices=choices, studies=studies, progress=False)
+    rows = table[table["estimand"] == "population average"]
+    rows = rows.set_index(["size", "origin", "costimulation"])
+    assert rows.loc[("all", "any", "any"), "findings"] == 4
+    assert rows.loc[("20 patients", "any", "any"), "findings"] == 3
+    assert rows.loc[("all", "any", "CD28"), "findings"] == 1
+    # no arm is both: the later filter does not replace the earlier one
+    assert rows.loc[("all", "murine", "CD28"), "computed"].startswith("cannot be fitted: ")
+    found = "cannot be fitted: at_least: no finding has a total of 90 or more"
+    assert rows.loc[("90 patients", "any", "any"), "computed"] == found
+    # the one of 18 patients is the human one: both choices come to the same fit
+    numbers = ["median", "lower", "upper"]
+    left, right = (
+        rows.loc[key, numbers].tolist()
+        for key in (("20 patients", "any", "any"), ("all", "murine", "any"))
+    )
+    assert left == right
+    evidence = mc.tabulate(studies, spec).query("total >= 20").reset_index(drop=True)
+    again = mc.fit(spec, evidence, draws=2000, seed=1, progress=False)
+    own = mc.summarize(again).set_index("estimand").loc["population average", numbers]
+    assert left == own.tolist()
+
+
 def test_the_default_choices_of_a_question(library: list[mc.Study]) -> None:
     from metacart.records.priors import parse_prior
     from metacart.results.choices import declared_choices
@@ -219,6 +256,21 @@ def test_shares_are_those_of_a_regression_on_the_options() -> None:
         (
             {"studies": {"a": {"nu": 3}, "b": {"nu": 5}}},
             "choices['studies']: a column of the table; allowed: another name than universe",
+        ),
+        (
+            {"size": {"all": {}, "large": {"at_least": {"total": "ten"}}}},
+            "choices['size']['large']: at_least['total']: 'ten'; allowed: a number",
+        ),
+        (
+            {"size": {"all": {}, "large": {"at_least": 10}}},
+            (
+                "choices['size']['large']: at_least: 10; allowed: a number by column, such as "
+                '{"total": 10}'
+            ),
+        ),
+        (
+            {"size": {"all": {}, "large": {"at_least": {"totl": 10}}}},
+            "choices['size']['large']: at_least: 'totl' is no column of numbers of the evidence",
         ),
         ({}, "choices: none; allowed: a choice of two options or more"),
         (["tau"], "choices: ['tau']; allowed: a table of choices by name"),

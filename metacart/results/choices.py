@@ -6,19 +6,35 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
-from metacart.errors import Fault, InputError, shown
+from metacart.errors import Fault, InputError, nearest, shown
 from metacart.inference.records import spec_text
 from metacart.records.priors import Prior
 from metacart.records.spec import REPRESENTATIVES, ModelSpec
 
-__all__ = ["Choice", "Choices", "changed", "declared_choices", "read_choices", "universes"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "AT_LEAST",
+    "Choice",
+    "Choices",
+    "changed",
+    "check_thresholds",
+    "declared_choices",
+    "reaching",
+    "read_choices",
+    "universes",
+]
 
 Choices = Mapping[str, Mapping[str, Mapping[str, Any]] | Sequence[Any]]
 _PARAMETERS = ("mu", "tau", "beta", "baseline", "bias", "rho")  # a choice of their prior
 _DECLARED = "as declared"
 _TAU = (0.5, 2.0)
+AT_LEAST = "at_least"  # of an option: what a finding must reach, by column; no key of a question
+_MERGED = ("priors", "include", AT_LEAST)  # changed entry by entry
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,9 @@ def read_choices(spec: ModelSpec, choices: Choices) -> list[Choice]:
                 allowed = "the keys of the question that it changes"
                 faults.append(Fault(f"{place}['{label}']", shown(changes), allowed))
                 continue
+            if AT_LEAST in changes:
+                where = f"{place}['{label}']: {AT_LEAST}"
+                faults += _threshold_faults(changes[AT_LEAST], where)
             try:
                 changed(spec, changes)
             except InputError as error:
@@ -130,13 +149,66 @@ def _label(value: Any) -> str:
 
 
 def changed(spec: ModelSpec, changes: Mapping[str, Any]) -> ModelSpec:
-    """Return a question with some keys changed; priors are changed one by one."""
-    data = json.loads(spec_text(spec))
-    priors = {**data.get("priors", {}), **changes.get("priors", {})}
-    data |= {**changes, "priors": priors}
+    """Return a question with some keys changed; priors and filters are changed one by one."""
+    data = _together(json.loads(spec_text(spec)), changes)
+    data.pop(AT_LEAST, None)
     if data.get("random_effects") == "none":
-        data["priors"].pop("tau", None)  # what there is not has no prior
+        data.setdefault("priors", {}).pop("tau", None)  # what there is not has no prior
     return ModelSpec.from_mapping(data)
+
+
+def _together(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes after changes; a threshold stays where the other is lower."""
+    merged: dict[str, Any] = {**first, **then}
+    for key in _MERGED:
+        one, other = first.get(key), then.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            merged[key] = {**one, **other}
+            if key == AT_LEAST:
+                shared = one.keys() & other.keys()
+                merged[key] |= {name: max(one[name], other[name]) for name in shared}
+    return merged
+
+
+def _threshold_faults(given: Any, place: str) -> list[Fault]:
+    allowed = 'a number by column, such as {"total": 10}'
+    if not isinstance(given, Mapping) or not given:
+        return [Fault(place, shown(given), allowed)]
+    return [
+        Fault(f"{place}['{name}']", shown(least), "a number")
+        for name, least in given.items()
+        if isinstance(least, bool) or not isinstance(least, int | float) or not isfinite(least)
+    ]
+
+
+def check_thresholds(choices: Sequence[Choice], evidence: pd.DataFrame) -> None:
+    """Refuse thresholds of what is no column of numbers, with every fault."""
+    numbers = [str(name) for name in evidence.select_dtypes("number").columns]
+    faults = [
+        Fault(
+            f"choices['{choice.name}']['{label}']: {AT_LEAST}",
+            f"'{name}' is no column of numbers of the evidence",
+            ", ".join(numbers),
+            nearest(name, numbers),
+        )
+        for choice in choices
+        for label, changes in choice.options.items()
+        for name in changes.get(AT_LEAST, {})
+        if name not in numbers
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def reaching(evidence: pd.DataFrame, changes: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the findings that reach every threshold of a universe; there must be one."""
+    rows = evidence
+    for name, least in changes.get(AT_LEAST, {}).items():
+        rows = rows[rows[name] >= least]
+        if rows.empty:
+            found = f"no finding has a {name} of {least:g} or more"
+            raise InputError(Fault(AT_LEAST, found, "a lower threshold"))
+    return rows.reset_index(drop=True) if len(rows) < len(evidence) else evidence
 
 
 def universes(choices: Sequence[Choice]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
@@ -147,6 +219,5 @@ def universes(choices: Sequence[Choice]) -> Iterator[tuple[dict[str, str], dict[
         }
         together: dict[str, Any] = {}
         for _, changes in combination:
-            priors = {**together.get("priors", {}), **changes.get("priors", {})}
-            together |= {**changes, "priors": priors}
+            together = _together(together, changes)
         yield labels, together

@@ -31,7 +31,9 @@ from metacart.results.choices import (
     Choice,
     Choices,
     changed,
+    check_thresholds,
     declared_choices,
+    reaching,
     read_choices,
     universes,
 )
@@ -72,7 +74,9 @@ def multiverse(
         By name the values of a key of the question, or of a parameter its priors, such as
         ``{"representative": ["primary", "largest"], "tau": ["HalfNormal(0.5)", "HalfNormal(1)"]}``;
         or options by label with the keys that each changes, such as ``{"model": {"normal":
-        {"random_effects": "normal"}, "heavy": {"random_effects": "student_t", "nu": 3}}}``. By
+        {"random_effects": "normal"}, "heavy": {"random_effects": "student_t", "nu": 3}}}``. Priors
+        and the columns of ``include`` are changed one by one. ``at_least`` is what a finding must
+        reach to enter: ``{"size": {"all": {}, "ten or more": {"at_least": {"total": 10}}}}``. By
         default what every question has: which population comes first, which report stands for a
         cohort, quoted numbers in or out, the prior of tau as declared, half and twice as wide, and
         normal, Student-t or common effects (of counts also the beta-binomial).
@@ -132,6 +136,7 @@ def multiverse(
     kept = cache_of(cache)
     run = Run(numbers["draws"], numbers["chains"], numbers["seed"], likelihoods, kept)
     evidence = tabulate(collection, spec)
+    check_thresholds(listed or [], evidence)
     own = fit_one(
         spec,
         evidence,
@@ -158,7 +163,7 @@ def multiverse(
         row: dict[str, Any] = {**labels, "declared": False, "studies": 0, "findings": 0}
         try:
             other = changed(spec, changes)
-            rows = _rows(tables, collection, other)
+            rows = reaching(_rows(tables, collection, other), changes)
             key = _key(other, rows)
             variants.setdefault(key, Variant(key, other, rows))
             row |= {"declared": key == declared, "studies": rows["study"].nunique()}
