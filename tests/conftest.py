@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import platformdirs
 import pytest
 import tomlkit
 
@@ -27,6 +29,14 @@ FINDING: dict[str, Any] = {
     "at": "Table 2",
 }
 COUNT: dict[str, Any] = {"count": {"events": 13, "total": 20}}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let commands keep fits where no other test finds them, not in the user's own folder."""
+    folder = tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: folder)
+    return folder
 
 
 @pytest.fixture

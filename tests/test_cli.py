@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import platformdirs
 import pytest
 from markupsafe import Markup
 
@@ -483,7 +484,7 @@ def fitted(
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("fit")
     (folder / "by_origin.toml").write_text(MODEL)
-    options = ("--out", "new/fit.nc", "--draws", "20", "--seed", "1")
+    options = ("--out", "new/fit.nc", "--draws", "20", "--seed", "1", "--cache", "kept")
     return in_process("fit", "by_origin.toml", *options, cwd=folder), folder
 
 
@@ -660,7 +661,9 @@ def test_report(
 
     monkeypatch.setattr(mc, "report", written)
     folders = ("--studies", "bundled", "--studies", "mine")
-    result = run("report", "a", "c", "--out", "page", *folders, "--models", "m", "--seed", "5")
+    result = run(
+        "report", "a", "c", "--out", "page", *folders, "--models", "m", "--seed", "5", "--jobs", "1"
+    )
     assert (result.status, result.out) == (status, "page/index.html\n")
     for line, note in zip(result.err.splitlines(), notes, strict=True):
         assert line.startswith(note)
@@ -670,13 +673,16 @@ def test_report(
         "studies": [mc.BUNDLED, "mine"],
         "models": Path("m"),
         "seed": 5,
+        "executor": None,
+        "cache": mc.Cache(platformdirs.user_cache_path()),
         "progress": None,
     }
-    quiet = run("report", "--quiet")
+    quiet = run("report", "--quiet", "--jobs", "1", "--cache", "mine", "--fresh")
     assert (quiet.status, quiet.out) == (status, "page/index.html\n")
     assert len(quiet.err.splitlines()) == len(failed)
     assert (asked["specs"], asked["studies"], asked["out"]) == (None, None, Path("report"))
     assert asked["seed"] == DEFAULT_SEED
+    assert asked["cache"] == mc.Cache(Path("mine"), fresh=True)
 
 
 def test_quiet_leaves_results_alone(run: Callable[..., Run], stored: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from metacart.evidence.collection import Studies
+    from metacart.inference.keeping import Cache
     from metacart.records.spec import ModelSpec
     from metacart.report.basis import Basis
 
@@ -122,7 +123,9 @@ def _numeric(fit: xr.DataTree) -> Iterator[str]:
         yield f"mu is where {', '.join(zeros)}, and its prior holds there."
 
 
-def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
+def fit_tables(
+    fit: xr.DataTree, studies: Studies, cache: Cache | None = None
+) -> Iterator[Table | None]:
     """Yield the estimands, thresholds, levels, comparisons and spread of a fit, as on the page."""
     from metacart.inference.one_mean import is_system
     from metacart.inference.records import spec_of
@@ -145,14 +148,13 @@ def fit_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table | None]:
     yield threshold_table(fit, summary)
     yield level_table(fit)
     for each in spec_of(fit).contrasts:
-        yield analyses_table(
-            contrast_sensitivity(fit, *each, studies=studies, progress=False), short=True
-        )
+        analyses = contrast_sensitivity(fit, *each, studies=studies, cache=cache, progress=False)
+        yield analyses_table(analyses, short=True)
     yield origins_table(origin_probabilities(fit), studies)
     part = absolute_part(fit)
     yield part.blocks[0].table if part else None
     yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)
-    yield from time_tables(fit, studies)
+    yield from time_tables(fit, studies, cache)
 
 
 def forest_rows(fit: xr.DataTree) -> Table:

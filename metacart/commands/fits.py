@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +21,13 @@ from metacart.commands.options import (
     OK,
     Draws,
     Folders,
+    Fresh,
+    Kept,
     Models,
     Question,
     Quiet,
     Seed,
+    cache_in,
     check_out,
     folders_of,
     read_question,
@@ -29,12 +37,16 @@ from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     import xarray as xr
 
 __all__ = ["app"]
 
 app = typer.Typer()
+
+_MOST_JOBS = 4  # each holds the engines and a fit in memory
 
 
 @app.command(epilog="Example: metacart fit cr_rate --out cr_rate.nc")
@@ -45,16 +57,20 @@ def fit(
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
+    cache: Kept = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model, show its estimands, save the fit."""
-    question, collection = read_question(spec, studies, models, lambda: check_out(out, (".nc",)))
-    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
+    checks = (lambda: check_out(out, (".nc",))), (lambda: cache_in(cache))
+    question, collection = read_question(spec, studies, models, *checks)
+    kept = cache_in(cache, fresh=fresh, quiet=quiet)
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet, kept)
     mc.save_fit(result, out)
     contrasts = {
         " ".join(map(str, each)): mc.contrast(result, *each) for each in question.contrasts
     }
-    show_fit(result, collection, fit_tables(result, collection), contrasts=contrasts)
+    show_fit(result, collection, fit_tables(result, collection, kept), contrasts=contrasts)
     return _verdict(result, out, quiet)
 
 
@@ -68,12 +84,16 @@ def forest(
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
+    cache: Kept = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model and draw its forest plot."""
     formats = (".svg", ".png", ".pdf")
-    question, collection = read_question(spec, studies, models, lambda: check_out(out, formats))
-    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet)
+    checks = (lambda: check_out(out, formats)), (lambda: cache_in(cache))
+    question, collection = read_question(spec, studies, models, *checks)
+    kept = cache_in(cache, fresh=fresh, quiet=quiet)
+    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet, kept)
     mc.plot_forest(result, studies=collection, file=out)
     show_fit(result, collection, [forest_rows(result)])
     return _verdict(result, out, quiet)
@@ -93,13 +113,16 @@ def compare(
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
+    cache: Kept = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> int:
     """Fit a model and compare two levels of a moderator."""
-    question, collection = read_question(spec, studies, models)
+    question, collection = read_question(spec, studies, models, lambda: cache_in(cache))
     evidence = mc.tabulate(collection, question)
     _check_levels(question, evidence, moderator, level, reference)
-    result = _fit(question, evidence, draws, seed, quiet)
+    kept = cache_in(cache, fresh=fresh, quiet=quiet)
+    result = _fit(question, evidence, draws, seed, quiet, kept)
     from metacart.report.result_tables import contrast_table
 
     table = mc.contrast(result, moderator, level, reference)
@@ -120,26 +143,57 @@ def report(
     studies: Folders = None,
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How many questions at a time; by default one a processor, at most four.",
+        ),
+    ] = None,
+    cache: Kept = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> int:
     """Answer the questions on one page."""
     progress = False if quiet else None
-    written = mc.report(
-        specs or None,
-        out=out,
-        studies=folders_of(studies) or None,
-        models=models,
-        seed=seed,
-        progress=progress,
-    )
+    kept = cache_in(cache, fresh=fresh, quiet=quiet)
+    with _workers(jobs, len(specs) if specs else None) as executor:
+        written = mc.report(
+            specs or None,
+            out=out,
+            studies=folders_of(studies) or None,
+            models=models,
+            seed=seed,
+            executor=executor,
+            cache=kept,
+            progress=progress,
+        )
     screen.say(str(written.page))
     if not quiet:
         screen.note(f"{count_of(len(written.answered), 'question')} answered, seed {written.seed}")
+        _tell_kept(kept)
         for name in written.unanswered:
             screen.note(f"warning: {name}: this evidence cannot answer it; the page says why")
     for name in written.failed:
         screen.note(f"{name}: not converged, must not be used; the page says why")
     return OK if written.converged else NOT_CONVERGED
+
+
+@app.command(epilog="Example: metacart cache --clear")
+def cache(
+    folder: Kept = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept.")] = False,
+) -> int:
+    """Show where fits are kept and how much that is, or remove them."""
+    kept = cache_in(folder)
+    if kept is None:
+        screen.say("no folder of yours keeps fits")
+        return OK
+    size = f"{kept.size() / 1e6:.1f} MB"
+    number = kept.clear() if clear else len(kept.files())
+    screen.say(f"{kept.folder}: {count_of(number, 'file')}, {size}{', removed' * clear}")
+    return OK
 
 
 def _check_levels(
@@ -170,12 +224,50 @@ def _check_levels(
 
 
 def _fit(
-    question: mc.ModelSpec, evidence: pd.DataFrame, draws: int, seed: int, quiet: bool
+    question: mc.ModelSpec,
+    evidence: pd.DataFrame,
+    draws: int,
+    seed: int,
+    quiet: bool,
+    cache: mc.Cache | None,
 ) -> xr.DataTree:
     if sys.stderr.isatty() and not quiet:
         screen.note(f"fitting {question.name} to {count_of(len(evidence), 'finding')} …")
     progress = False if quiet else None
-    return mc.fit(question, evidence, draws=draws, seed=seed, progress=progress)
+    result = mc.fit(question, evidence, draws=draws, seed=seed, cache=cache, progress=progress)
+    if not quiet:
+        _tell_kept(cache)
+    return result
+
+
+def _tell_kept(cache: mc.Cache | None) -> None:
+    """Say that kept fits were used, and since when they were."""
+    if cache is not None and cache.used:
+        new = f", {len(cache.made)} made" if cache.made else ""
+        since = f"{min(cache.used):%Y-%m-%d %H:%M}"
+        fits = count_of(len(cache.used), "kept fit")
+        screen.note(f"{fits} used (since {since}){new}; --fresh fits anew")
+
+
+@contextmanager
+def _workers(jobs: int | None, questions: int | None) -> Iterator[Executor | None]:
+    """Give processes that take a question each; none where one does as well."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    number = min(jobs or min((os.cpu_count() or 1), _MOST_JOBS), questions or sys.maxsize)
+    if number < 2:
+        yield None
+        return
+    context = get_context("spawn")  # threads of numerical libraries do not survive a fork
+    with ProcessPoolExecutor(number, context, initializer=_begin_quietly) as executor:
+        yield executor
+
+
+def _begin_quietly() -> None:
+    """Keep what libraries say to programmers from the screen, as the command itself does."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
 
 
 def _verdict(result: xr.DataTree, out: Path | None, quiet: bool) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import metacart as mc
+from metacart import screen
 from metacart.errors import Fault, InputError, collected, nearest
 from metacart.inference.arguments import LARGEST_SEED
 
@@ -20,10 +22,13 @@ __all__ = [
     "OK",
     "Draws",
     "Folders",
+    "Fresh",
+    "Kept",
     "Models",
     "Question",
     "Quiet",
     "Seed",
+    "cache_in",
     "check_out",
     "folders_of",
     "read_question",
@@ -54,6 +59,11 @@ Seed = Annotated[
     typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="The same seed, the same numbers."),
 ]
 Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each of four chains.")]
+Kept = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Where fits are kept, instead of your own cache."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Fit anew, and replace what is kept.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only results and faults: no progress, no notes.")
 ]
@@ -63,7 +73,7 @@ def read_question(
     spec: str,
     studies: Sequence[str] | None,
     models: Path | None,
-    *checks: Callable[[], None],
+    *checks: Callable[[], object],
 ) -> tuple[mc.ModelSpec, mc.Studies]:
     """Return the question and the studies, or every fault of these and of the options."""
     faults: list[Fault] = []
@@ -87,6 +97,30 @@ def read_question(
 def folders_of(studies: Sequence[str] | None) -> list[str | Path]:
     """Return the folders that were named, and none for the bundled one alone."""
     return [mc.BUNDLED if folder == _BUNDLED else folder for folder in studies or ()]
+
+
+def cache_in(folder: Path | None, *, fresh: bool = False, quiet: bool = False) -> mc.Cache | None:
+    """Return the folder that keeps fits; none where a user has no place for files of programs."""
+    say = _unsaid if quiet else screen.note
+    if folder is not None:
+        return _named_cache(folder, fresh, say)
+    from platformdirs import user_cache_path
+
+    try:
+        return mc.Cache(user_cache_path("metacart", appauthor=False), fresh, say)
+    except InputError:
+        return None
+
+
+def _named_cache(folder: Path, fresh: bool, say: Callable[[str], None]) -> mc.Cache:
+    try:
+        return mc.Cache(folder, fresh, say)
+    except InputError as error:
+        raise InputError(replace(fault, place="--cache") for fault in error.faults) from None
+
+
+def _unsaid(_line: str) -> None:
+    """Say nothing; a function of this module travels to other processes."""
 
 
 def check_out(out: Path, formats: Sequence[str]) -> None:

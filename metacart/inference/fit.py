@@ -159,9 +159,7 @@ def fit(
     if key is None:
         return draw()
     if (kept := cache.find_fit(key)) is not None:
-        cache.tell_used(spec.name, kept.since)
-        found: xr.DataTree = kept.value
-        return found
+        return kept
     made = draw()
     cache.keep_fit(key, made)
     return made

@@ -10,25 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from metacart.errors import Fault, InputError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Cache", "CacheLike", "Kept", "cache_of"]
+__all__ = ["Cache", "CacheLike", "cache_of"]
 
 _LARGEST = 2 * 1024**3  # bytes
 _ENDINGS = {"fit": ".nc", "read": ".json"}
 _logger = logging.getLogger("metacart")
-
-
-class Kept(NamedTuple):
-    """What was kept, and since when."""
-
-    value: Any
-    since: datetime
 
 
 @dataclass(frozen=True)
@@ -42,14 +35,13 @@ class Cache:
     fresh : bool
         Whether to fit anew and to replace what is kept.
     say : callable, optional
-        Takes one line where a kept fit is used, and where a file is damaged or cannot be written;
-        by default the first is not said and the others go to the log.
+        Takes one line where a file is damaged or cannot be written; by default it goes to the log.
 
     Attributes
     ----------
-    counts : dict of str to int
-        How many fits and refits were ``used`` from the folder and how many ``made``, by verbs that
-        were given this object.
+    used, made : list of datetime
+        Of each fit and refit that a verb with this object took from the folder, since when it had
+        been kept; and when others were made.
 
     Notes
     -----
@@ -64,8 +56,8 @@ class Cache:
     >>> import metacart as mc
     >>> cache = mc.Cache("kept_fits")
     >>> fit = mc.fit("cr_rate", seed=1, cache=cache)  # doctest: +SKIP
-    >>> cache.counts  # doctest: +SKIP
-    {'used': 0, 'made': 1}
+    >>> len(cache.used), len(cache.made)  # doctest: +SKIP
+    (0, 1)
     >>> cache.clear()
     0
     """
@@ -73,9 +65,8 @@ class Cache:
     folder: Path
     fresh: bool = False
     say: Callable[[str], None] | None = field(default=None, compare=False)
-    counts: dict[str, int] = field(
-        default_factory=lambda: {"used": 0, "made": 0}, init=False, compare=False, repr=False
-    )
+    used: list[datetime] = field(default_factory=list, init=False, compare=False, repr=False)
+    made: list[datetime] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be such a folder, before anything is fitted."""
@@ -113,9 +104,10 @@ class Cache:
             self.folder.rmdir()  # only where nothing else is in it
         return len(listed)
 
-    def find_fit(self, key: str) -> Kept | None:
+    def find_fit(self, key: str) -> xr.DataTree | None:
         """Return the fit of a key; none where there is none, or where all is fitted anew."""
-        return self._found(self._path("fit", key), key, _read_fit)
+        found: xr.DataTree | None = self._found(self._path("fit", key), key, _read_fit)
+        return found
 
     def keep_fit(self, key: str, fit: xr.DataTree) -> None:
         """Keep a fit; where that cannot be, say so and go on."""
@@ -126,7 +118,7 @@ class Cache:
         self._kept(self._path("fit", key), lambda path: save_fit(noted, path))
         self._shrink()
 
-    def find_value(self, key: str) -> Kept | None:
+    def find_value(self, key: str) -> Any:
         """Return what was read from the refit of a key; none as for ``find_fit``."""
         return self._found(self._path("read", key), key, _read_value)
 
@@ -138,18 +130,14 @@ class Cache:
         try:
             text = json.dumps({"key": key, "value": packed(value)})
         except UnknownValueError:
-            self.counts["made"] += 1
+            self.made.append(_now())
             return
         self._kept(self._path("read", key), lambda path: write_files({path: text}, replace=True))
-
-    def tell_used(self, name: str, since: datetime) -> None:
-        """Say that a kept fit stands for one that would have been made now."""
-        self._tell(logging.DEBUG, f"{name}: the fit kept since {since:%Y-%m-%d %H:%M} is used")
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / f"{kind}-{key[:40]}{_ENDINGS[kind]}"
 
-    def _found(self, path: Path, key: str, read: Callable[[Path], tuple[Any, Any]]) -> Kept | None:
+    def _found(self, path: Path, key: str, read: Callable[[Path], tuple[Any, Any]]) -> Any:
         if self.fresh or not path.is_file():
             return None
         own = value = since = None
@@ -158,17 +146,17 @@ class Cache:
             own, value = read(path)
         if own != key or since is None:
             if path.exists():  # else another process has removed it meanwhile
-                self._tell(logging.WARNING, f"{path}: damaged, or no kept fit: fitting anew")
+                self._tell(f"{path}: damaged, or no kept fit: fitting anew")
             return None
-        self.counts["used"] += 1
-        return Kept(value, since)
+        self.used.append(since)
+        return value
 
     def _kept(self, path: Path, write: Callable[[Path], object]) -> None:
-        self.counts["made"] += 1
+        self.made.append(_now())
         try:
             write(path)
         except InputError as error:
-            self._tell(logging.WARNING, f"not kept: {error.faults[0]}")
+            self._tell(f"not kept: {error.faults[0]}")
 
     def _shrink(self) -> None:
         """Let the oldest files leave where all together take too much."""
@@ -178,9 +166,9 @@ class Cache:
             if number and total > _LARGEST:
                 path.unlink(missing_ok=True)
 
-    def _tell(self, level: int, line: str) -> None:
+    def _tell(self, line: str) -> None:
         if self.say is None:
-            _logger.log(level, line)
+            _logger.warning(line)
         else:
             self.say(line)
 
@@ -191,6 +179,10 @@ CacheLike = Cache | str | os.PathLike[str]
 def cache_of(given: CacheLike | None) -> Cache | None:
     """Return the cache that was asked for; raises `InputError` for what cannot be a folder."""
     return given if given is None or isinstance(given, Cache) else Cache(given)  # type: ignore[arg-type]
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _stated(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:

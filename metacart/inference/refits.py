@@ -159,7 +159,7 @@ def _key(variant: Variant, read: Callable[..., Any], run: Run) -> str | None:
 
 def _kept(variant: Variant, key: str | None, cache: Cache | None) -> Refit[Any] | None:
     kept = None if key is None or cache is None else cache.find_value(key)
-    return None if kept is None else Refit(variant.label, *kept.value)
+    return None if kept is None else Refit(variant.label, *kept)
 
 
 def _done[T](

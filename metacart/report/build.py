@@ -6,10 +6,10 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from metacart.errors import Fault, InputError, collected, named_options
 from metacart.evidence.collection import Studies
@@ -17,19 +17,17 @@ from metacart.evidence.library import BUNDLED
 from metacart.evidence.selection import StudySource, studies_of
 from metacart.evidence.source import as_path
 from metacart.inference.arguments import LARGEST_SEED, whole_number
+from metacart.inference.keeping import Cache, CacheLike, cache_of
 from metacart.report import DEFAULT_SEED
 from metacart.report.files import PAGE, check_out, staged
 from metacart.report.questions import (
     PathLike,
-    Question,
     Specs,
     as_list,
     ask,
     read_specs,
 )
-
-if TYPE_CHECKING:
-    from metacart.report.section import Section
+from metacart.report.work import Work
 
 __all__ = ["Report", "report"]
 
@@ -72,6 +70,8 @@ def report(
     studies: StudySource | None = None,
     models: PathLike | None = None,
     seed: int = DEFAULT_SEED,
+    executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
 ) -> Report:
     """Write one page that answers each question, with its figures, tables and fits.
@@ -90,6 +90,11 @@ def report(
         The folder in which names are looked up; the shipped models by default.
     seed : int
         Of every fit; 1 by default, as in the shell, so that a report can be repeated.
+    executor : concurrent.futures.Executor, optional
+        Processes of this machine, each of which takes a question at a time; by default one
+        question after the other. Not threads: figures are drawn by one at a time.
+    cache : Cache or path, optional
+        A folder that keeps fits, as for ``fit``: only what changed is fitted. None by default.
     progress : bool, optional
         Whether to show what is being done; by default in a terminal.
 
@@ -123,13 +128,18 @@ def report(
     evidence = Studies([])
     with collected(faults):
         evidence = studies_of(studies)
+    kept: Cache | None = None
+    with collected(faults):
+        kept = cache_of(cache)
     with collected(faults):
         check_out(folder, [spec.name for spec in wanted])
     if faults:
         raise InputError(faults)
     questions = ask(wanted, evidence)
     with staged(folder) as staging:
-        sections = _sections(questions, evidence, staging, seed, progress)
+        work = Work(evidence, staging, seed, kept)
+        with _progress(len(questions), progress) as say:
+            sections = work.sections(questions, executor, say)
         from metacart.report.page import render
 
         text = render(
@@ -144,32 +154,6 @@ def report(
         for state in ("answered", "failed", "unanswered")
     }
     return Report(folder / PAGE, seed, **by_state)
-
-
-def _sections(
-    questions: list[Question], studies: Studies, folder: Path, seed: int, progress: bool | None
-) -> list[Section]:
-    # the engine takes seconds to import: a faulty input is told before
-    from metacart.inference.fit import fit
-    from metacart.inference.one_mean import is_system
-    from metacart.report.section import answered, unanswered
-    from metacart.report.several import answered_several
-
-    sections = []
-    with _progress(len(questions), progress) as say:
-        for question in questions:
-            name = question.spec.name
-            own = folder / name
-            if not question.answerable:
-                say(name, "not answerable")
-                sections.append(unanswered(question, studies, own))
-                continue
-            say(name, "fitting")
-            result = fit(question.spec, question.evidence, seed=seed, progress=False)
-            say(name, "drawing figures, writing tables")
-            make = answered_several if is_system(result) else answered
-            sections.append(make(question, result, studies, own))
-    return sections
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.flow import flow
+from metacart.inference.keeping import Cache
 from metacart.inference.records import design_of
 from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of
@@ -218,7 +219,13 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
     )
 
 
-def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Path) -> Section:
+def answered(
+    question: Question,
+    fit: xr.DataTree,
+    studies: Studies,
+    folder: Path,
+    cache: Cache | None = None,
+) -> Section:
     """Return the section of a fit, and write its tables, figures and the fit itself."""
     scale = scale_of(design_of(fit))
     outcome = asked_of(question.spec, studies.vocabulary)
@@ -229,7 +236,8 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
         for name, level, reference in question.spec.contrasts
     }
     analyses = [
-        contrast_sensitivity(fit, *each, studies=studies) for each in question.spec.contrasts
+        contrast_sensitivity(fit, *each, studies=studies, cache=cache, progress=False)
+        for each in question.spec.contrasts
     ]
     estimates, spread = study_estimates(fit), heterogeneity(fit)
     summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
@@ -251,15 +259,16 @@ def answered(question: Question, fit: xr.DataTree, studies: Studies, folder: Pat
     inferred = origin_probabilities(fit)
     if not inferred.empty:
         frames["origin-probabilities"] = inferred
-    others = prior_sensitivity(fit, mu=(1.0,), progress=False)
+    others = prior_sensitivity(fit, mu=(1.0,), cache=cache, progress=False)
     published = compare_published(fit)
     frames |= {"prior-sensitivity": others, "published": published}
     assert question.evidence is not None
     several = len(set(question.evidence["cohort"])) > 1
-    left = leave_one_out(fit, progress=False) if several else None
+    left = leave_one_out(fit, cache=cache, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
-    asked = absolute_part(fit), regression_part(fit, folder), time_part(fit, studies, folder)
+    time = time_part(fit, studies, folder, cache)
+    asked = absolute_part(fit), regression_part(fit, folder), time
     parts = tuple(part for part in asked if part is not None)
     for part in parts:
         frames |= part.frames

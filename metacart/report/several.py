@@ -12,6 +12,7 @@ from markupsafe import Markup
 from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
 from metacart.evidence.flow import flow
+from metacart.inference.keeping import Cache
 from metacart.inference.records import design_of, group_of, spec_of
 from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of
@@ -56,7 +57,11 @@ _PLANE = "Benefit against risk: studies, the population average and the next stu
 
 
 def answered_several(
-    question: Question, fit: xr.DataTree, studies: Studies, folder: Path
+    question: Question,
+    fit: xr.DataTree,
+    studies: Studies,
+    folder: Path,
+    cache: Cache | None = None,
 ) -> Section:
     """Return the section of a fit of several means, and write its tables, figures and the fit."""
     evidence = question.evidence
@@ -64,7 +69,7 @@ def answered_several(
     spec, scale, converged = question.spec, scale_of(design_of(fit)), bool(fit.attrs["converged"])
     summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
     used, tool = accounts.studies_shown(question, studies), tool_for(spec)
-    part = _own_part(fit, studies, folder)
+    part = _own_part(fit, studies, folder, cache)
     frames = {
         "evidence": evidence,
         "account": question.account,
@@ -255,18 +260,18 @@ def _evidence_table(question: Question, studies: Studies) -> Table:
 # --- joint outcomes ------------------------------------------------------------------------------
 
 
-def _own_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
+def _own_part(fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None) -> Part | None:
     """Return what only this kind of system shows; none where the rates are all."""
     if fit.attrs["system"] == "joint":
-        return _joint_part(fit, studies, folder)
+        return _joint_part(fit, studies, folder, cache)
     return grades_part(fit, folder) if fit.attrs["system"] == "grades" else None
 
 
-def _joint_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part:
+def _joint_part(fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None) -> Part:
     """Return what outcomes borrow, and the plane where there is a benefit and a risk."""
     from metacart.errors import InputError
 
-    lent = borrowing(fit)
+    lent = borrowing(fit, cache=cache)
     frames, blocks = {"borrowing": lent}, []
     try:
         frames["benefit-risk"] = plane = benefit_risk(fit)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metacart.inference.keeping import Cache
 from metacart.inference.records import spec_of
 from metacart.plots.simulated_time import plot_immortal_time
 from metacart.plots.tipping_point import plot_tipping_point
@@ -46,7 +47,9 @@ _SIMULATED = (
 _TIPPING = "How large a bias tips the answer: the hazard ratio and P(hazard ratio < 1) by its size."
 
 
-def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
+def time_part(
+    fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None = None
+) -> Part | None:
     """Return what immortal time and selection may do to an answer; none for other questions.
 
     Parameters
@@ -57,6 +60,8 @@ def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
         Those that were asked.
     folder : Path
         Beside the page, for the figures.
+    cache : Cache, optional
+        Where refits are kept.
     """
     spec = spec_of(fit)
     if spec.likelihood != "hsct":
@@ -66,7 +71,7 @@ def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
     if bias_is_prior(fit):
         frames["immortal-time-adjusted-studies"] = adjusted_studies(fit)
     if has_bias(fit):
-        biases, tipping = bias_sensitivity(fit), tipping_point(fit)
+        biases, tipping = bias_sensitivity(fit, cache=cache), tipping_point(fit)
         frames |= {"bias-sensitivity": biases, "tipping-point": tipping}
         tips = kept_figure(plot_tipping_point(fit), "tipping-point", _TIPPING, folder)
         blocks += [
@@ -75,7 +80,7 @@ def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
             Block(figure=("tipping", tips), words=tipping_words(fit)),
             Block(table=grid_rows(tipping), folded="The answer at each size of the bias"),
         ]
-    selection = selection_sensitivity(fit, studies=studies)
+    selection = selection_sensitivity(fit, studies=studies, cache=cache)
     frames["selection-sensitivity"] = selection
     blocks.append(Block(table=selection_rows(selection), words=selection_words(selection)))
     if has_bias(fit) and spec.exposure == "hsct" and spec.outcome in OUTCOMES:
@@ -88,11 +93,12 @@ def time_part(fit: xr.DataTree, studies: Studies, folder: Path) -> Part | None:
     return Part(title="Immortal time and selection", blocks=tuple(blocks), frames=frames)
 
 
-def time_tables(fit: xr.DataTree, studies: Studies) -> Iterator[Table]:
+def time_tables(fit: xr.DataTree, studies: Studies, cache: Cache | None = None) -> Iterator[Table]:
     """Yield the same in short, for the shell: no figures, and of the bias only where it tips."""
     if spec_of(fit).likelihood != "hsct" or not fit.attrs["converged"]:
         return
     if has_bias(fit):
-        yield bias_rows(bias_sensitivity(fit))
+        yield bias_rows(bias_sensitivity(fit, cache=cache))
         yield tipping_rows(tipping_point(fit, biases=[0.0]))
-    yield selection_rows(selection_sensitivity(fit, studies=studies), short=True)
+    selection = selection_sensitivity(fit, studies=studies, cache=cache)
+    yield selection_rows(selection, short=True)
