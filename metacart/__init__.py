@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast import contrast
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.cumulative import cumulative
+    from metacart.results.engine_agreement import compare_engines
     from metacart.results.forest_table import forest_table
     from metacart.results.funnel_table import funnel_table
     from metacart.results.grade_table import grade_table
@@ -121,6 +122,7 @@ __all__ = [
     "calibrate",
     "check_studies",
     "cohorts",
+    "compare_engines",
     "compare_published",
     "conflict",
     "contrast",
@@ -250,6 +252,7 @@ _HOMES = {
     "results.contrast": ("contrast",),
     "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
+    "results.engine_agreement": ("compare_engines",),
     "results.forest_table": ("forest_table",),
     "results.grade_table": ("grade_table",),
     "results.funnel_table": ("funnel_table",),

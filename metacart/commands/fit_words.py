@@ -24,6 +24,7 @@ __all__ = [
     "fit_tables",
     "forest_rows",
     "level_rows",
+    "show_agreement",
     "show_fit",
     "surprises",
 ]
@@ -155,6 +156,14 @@ def fit_tables(
     yield part.blocks[0].table if part else None
     yield heterogeneity_table(heterogeneity(fit), spec_of(fit).random_effects)
     yield from time_tables(fit, studies, cache)
+
+
+def show_agreement(compared: pd.DataFrame) -> None:
+    """Write how far two engines are apart, in words and for each quantity."""
+    from metacart.report.check_tables import agreement_table
+
+    show_words(str(compared.attrs["words"]))
+    show_table(agreement_table(compared))
 
 
 def forest_rows(fit: xr.DataTree) -> Table:

@@ -15,7 +15,14 @@ import typer
 
 import metacart as mc
 from metacart import screen
-from metacart.commands.fit_words import fit_tables, forest_rows, level_rows, show_fit, surprises
+from metacart.commands.fit_words import (
+    fit_tables,
+    forest_rows,
+    level_rows,
+    show_agreement,
+    show_fit,
+    surprises,
+)
 from metacart.commands.options import (
     NOT_CONVERGED,
     OK,
@@ -57,6 +64,10 @@ def fit(
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
     draws: Draws = 4000,
+    agreement: Annotated[
+        bool,
+        typer.Option("--agreement", help="Draw it by NUTS too, and show how far they are apart."),
+    ] = False,
     cache: Kept = None,
     fresh: Fresh = False,
     quiet: Quiet = False,
@@ -70,7 +81,10 @@ def fit(
     contrasts = {
         " ".join(map(str, each)): mc.contrast(result, *each) for each in question.contrasts
     }
+    compared = _compared(result, kept, quiet) if agreement else None
     show_fit(result, collection, fit_tables(result, collection, kept), contrasts=contrasts)
+    if compared is not None:
+        show_agreement(compared)
     return _verdict(result, out, quiet)
 
 
@@ -238,6 +252,16 @@ def _fit(
     if not quiet:
         _tell_kept(cache)
     return result
+
+
+def _compared(fit: xr.DataTree, cache: mc.Cache | None, quiet: bool) -> pd.DataFrame | None:
+    """Return how far the exact engine and NUTS are apart; none, with a note, where one drew."""
+    try:
+        return mc.compare_engines(fit, cache=cache, progress=False if quiet else None)
+    except InputError as error:
+        for fault in error.faults:
+            screen.note(f"--agreement: {fault.found}")
+    return None
 
 
 def _tell_kept(cache: mc.Cache | None) -> None:

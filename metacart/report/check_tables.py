@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metacart.scales import Scale
 
 __all__ = [
+    "agreement_table",
     "attempts_table",
     "attempts_words",
     "check_name",
@@ -133,6 +134,27 @@ def predictive_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scal
             Column("95 % of replicates", "number"),
             Column("Mid-p: P(replicate > reported) + half of ties", "number"),
             Column("Verdict"),
+        ],
+        body,
+    )
+
+
+def agreement_table(frame: pd.DataFrame) -> Table:
+    """Return how far two engines are apart in each quantity."""
+    apart = frame.pivot_table(index="quantity", columns="statistic", values="errors")
+    names = list(dict.fromkeys(frame["quantity"]))
+    columns = [apart.loc[names, name] for name in ("mean", "lower", "upper")]
+    body = [
+        (name, *("" if value != value else f"{value:.1f}" for value in row))
+        for name, row in zip(names, zip(*columns, strict=True), strict=True)
+    ]
+    return table_of(
+        "Exact engine and NUTS: differences in Monte Carlo standard errors",
+        [
+            Column("Quantity"),
+            Column("Mean", "number"),
+            Column("2.5 % quantile", "number"),
+            Column("97.5 % quantile", "number"),
         ],
         body,
     )

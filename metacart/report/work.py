@@ -15,9 +15,11 @@ from metacart.modelling.likelihoods import find_system
 from metacart.report.questions import Question
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from metacart.report.section import Section
 
-__all__ = ["Say", "Work"]
+__all__ = ["Say", "Work", "with_agreement"]
 
 Say = Callable[[str, str], None]
 
@@ -84,10 +86,26 @@ class Work:
         result = fit(question.spec, evidence, seed=self.seed, cache=self.cache, progress=False)
         say(name, "drawing figures, writing tables")
         make = answered_several if is_system(result) else answered
-        return make(question, result, self.studies, own, self.cache)
+        section = make(question, result, self.studies, own, self.cache)
+        return section if self.cache is None else with_agreement(section, result, self.cache)
 
     def _elsewhere(self, question: Question) -> tuple[Section, list[datetime], list[datetime]]:
         """Return the section, and what another process used and made of the cache."""
         cache = None if self.cache is None else replace(self.cache)
         section = replace(self, cache=cache)._section(question, lambda _name, _doing: None)
         return (section, [], []) if cache is None else (section, cache.used, cache.made)
+
+
+def with_agreement(section: Section, fit: xr.DataTree, cache: Cache) -> Section:
+    """Add how far the engines were apart when they were compared; a report compares none."""
+    from metacart.report.check_tables import agreement_table
+    from metacart.results.engine_agreement import kept_comparison
+
+    compared = kept_comparison(fit, cache)
+    if compared is None:
+        return section
+    return replace(
+        section,
+        diagnosis=f"{section.diagnosis} {compared.attrs['words']}",
+        tables={**section.tables, "agreement": agreement_table(compared)},
+    )
