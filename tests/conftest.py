@@ -1,10 +1,17 @@
-"""A small valid study, as data to change and as files to read."""
+"""A small valid study, as data to change and as files to read; and a browser."""
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,3 +120,77 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an empty folder the current one, and return it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Browser:
+    """Chromium without a window, spoken to by its DevTools protocol."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket, self.sent = socket, 0
+        # what the browser reported: errors of scripts, blocked resources, console messages
+        self.errors: list[str] = []
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self.sent += 1
+        self.socket.send(json.dumps({"id": self.sent, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self.socket.recv(timeout=60))
+            if message.get("id") == self.sent:
+                assert "error" not in message, message
+                return dict(message["result"])
+            if message["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.errors.append(json.dumps(message["params"]))
+            elif message["method"] == "Runtime.consoleAPICalled":
+                self.errors.append(json.dumps(message["params"]["args"]))
+
+    def run(self, script: str) -> Any:
+        """Return the value of an expression of the page."""
+        given = {"expression": script, "returnByValue": True, "awaitPromise": True}
+        result = self.call("Runtime.evaluate", **given)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def open(self, page: Path, *, width: int, scheme: str = "light", media: str = "") -> None:
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=media, features=features)
+        self.call("Page.navigate", url=page.as_uri())
+        until = time.monotonic() + 60
+        while self.run("document.readyState + location.href") != f"complete{page.as_uri()}":
+            assert time.monotonic() < until, "the page does not load"
+            time.sleep(0.05)
+
+    def pdf(self) -> bytes:
+        return base64.b64decode(self.call("Page.printToPDF", printBackground=True)["data"])
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium; where there is none the test is skipped, but not where all tests must run."""
+    from websockets.sync.client import connect
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if found is None:
+        assert not os.environ.get("CI"), "chromium is not installed"
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    profile = tmp_path_factory.mktemp("profile")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+    command = [found, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*command, "about:blank"], stdout=quiet, stderr=quiet) as process:
+        try:
+            port = profile / "DevToolsActivePort"
+            until = time.monotonic() + 60
+            while not port.is_file() or len(port.read_text().split()) < 2:
+                assert time.monotonic() < until, "chromium does not start"
+                time.sleep(0.05)
+            number = port.read_text().split()[0]
+            with urllib.request.urlopen(f"http://127.0.0.1:{number}/json") as answer:
+                pages = [each for each in json.load(answer) if each["type"] == "page"]
+            with connect(pages[0]["webSocketDebuggerUrl"], max_size=None) as socket:
+                yield Browser(socket)
+        finally:
+            process.terminate()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -255,7 +256,8 @@ def page_file(fits: dict[str, Any], folder: Path, tmp_path_factory: pytest.TempP
         patch.setattr(fit_room, "fit", Quick(fits))
         out = tmp_path_factory.mktemp("pages") / "report"
         specs = [CONTRAST, TRANSPLANT, SEVERE, NO_MURINE]
-        return report(specs, out=out, studies=folder, seed=1).page
+        more: Any = {"formats": ("md", "csv", "docx"), "script": True}
+        return report(specs, out=out, studies=folder, seed=1, **more).page
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +266,7 @@ def page(page_file: Path) -> Page:
 
 
 def test_page_needs_no_other_file(page: Page) -> None:
-    assert not page.all("script")
+    assert page.all("script") == [{}]  # it stands in the page
     assert not page.all("link")
     assert not page.all("iframe")
     for tag, attributes in page.elements:
@@ -277,7 +279,8 @@ def test_page_needs_no_other_file(page: Page) -> None:
 
 
 def test_text_of_study_files_is_shown_and_never_run(page: Page) -> None:
-    assert "<script" not in page.raw
+    assert page.raw.count("<script") == 1
+    assert "alert(" not in page.raw[page.raw.rindex("<script>") :]
     assert "<b>more" not in page.raw
     assert page.text.count(EVIL) >= 3  # a title, an arm and a place in a paper
     assert "<em>says</em> little" in page.text
@@ -295,7 +298,22 @@ def test_links_resolve(page: Page) -> None:
     assert {address[1:] for address in addresses if address.startswith("#")} <= set(ids)
     papers = {address for address in addresses if address.startswith("http")}
     names = ("doe2020", "roe2021", "poe2022")
-    assert papers == {f"https://doi.org/10.1000/{name}" for name in names}
+    own = {f"https://doi.org/10.1000/{name}" for name in names}
+    guidelines = ("10.1038/s41562-021-01177-7", "10.1016/j.jclinepi.2004.08.010")
+    guidelines += ("10.1037/met0000065", "10.1136/bmj.n71")
+    assert papers == own | {f"https://doi.org/{doi}" for doi in guidelines}
+
+
+def test_the_question_in_parts_and_its_methods_stand_in_the_section(page: Page) -> None:
+    text = page.section("os")
+    assert "Comparison Not transplanted Outcome Overall survival, that is time to death" in text
+    assert "Methods, to paste We pooled two findings from two studies" in text
+    assert "b ~ Normal(−0.45, 0.25)" in text[text.index("Methods, to paste") :]
+    assert "Prior predictive: what the model would report before it sees these papers" in text
+    appendix = page.part("guidelines")
+    assert "1E Show what the priors predict before any data Answered The model of 1 2 3" in appendix
+    assert "6 Sources of information, with dates Missing" in appendix
+    assert '<a href="https://doi.org/10.1000/doe2020" rel="noreferrer">Figure 3</a>' in page.raw
 
 
 def test_figures_have_descriptions_and_files(page: Page, page_file: Path) -> None:
@@ -579,6 +597,100 @@ def test_glossary_holds_what_the_page_uses(page: Page) -> None:
     ]
 
 
+# --- in a browser -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_of_the_page_is_wider_than_the_screen(
+    browser: Any, page_file: Path, width: int, scheme: str
+) -> None:
+    browser.open(page_file, width=width, scheme=scheme)
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    light = sum(int(part) for part in ground[4:-1].split(",")) > 3 * 127
+    assert light == (scheme == "light")
+    # with everything unfolded, what is not inside its own scrolling box stays on the screen
+    browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    beyond = browser.run(
+        "[...document.querySelectorAll('main *')].filter(each => !each.closest('.scroll, thead')"
+        " && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML)"
+        ".map(text => text.slice(0, 80))"
+    )
+    assert beyond == []
+
+
+def test_the_browser_has_no_complaint_and_draws_every_figure(browser: Any, page_file: Path) -> None:
+    browser.errors.clear()
+    browser.open(page_file, width=1440)
+    drawn = browser.run(
+        "Promise.all([...document.images].map(each => each.decode().then(() => each.naturalWidth)))"
+    )
+    assert len(drawn) == 15
+    assert min(drawn) > 100
+    assert browser.run(
+        "[...document.querySelectorAll('a[href^=\"#\"]')]"
+        ".every(each => document.getElementById(each.hash.slice(1)))"
+    )
+    dois = browser.run("[...document.querySelectorAll('a[href*=doi]')].map(each => each.href)")
+    assert len(set(dois)) == 3 + 4
+    assert all(re.fullmatch(r"https://doi\.org/10\.\d{4,}/\S+", each) for each in dois)
+    assert browser.errors == []
+
+
+def test_a_program_that_is_not_the_page_s_own_does_not_run(
+    browser: Any, page_file: Path, tmp_path: Path
+) -> None:
+    forged = page_file.read_text("utf-8").replace(
+        "</main>", "<script>document.title = 'forged'</script></main>"
+    )
+    (tmp_path / "forged.html").write_text(forged, encoding="utf-8")
+    browser.open(tmp_path / "forged.html", width=768)
+    assert browser.run("document.title") != "forged"
+    assert any("Content Security Policy" in each for each in browser.errors)
+    browser.errors.clear()
+
+
+def test_tables_sort_by_a_click_and_come_back(browser: Any, page_file: Path) -> None:
+    browser.open(page_file, width=1440)
+    column = (
+        "(() => {{ const table = [...document.querySelectorAll('#cr table')].find(each =>"
+        " each.ariaLabel.startsWith('Evidence used'));"
+        " const place = [...table.tHead.rows[0].cells].findIndex(each =>"
+        " each.textContent.startsWith('Rate')); {}"
+        " return [table.tHead.rows[0].cells[place].ariaSort, [...table.tBodies[0].rows]"
+        ".map(each => each.cells[place].textContent)]; }})()"
+    )
+    _, first = browser.run(column.format(""))
+    click = "table.tHead.rows[0].cells[place].querySelector('button').click();"
+    seen = [browser.run(column.format(click)) for _ in range(3)]
+    assert [order for order, _ in seen] == ["ascending", "descending", None]
+    rates = [[float(cell.split()[0]) for cell in cells] for _, cells in seen]
+    assert rates[0] == sorted(rates[0]) != rates[1] == sorted(rates[0], reverse=True)
+    assert seen[2][1] == first
+
+
+def test_a_figure_is_enlarged_and_escape_brings_it_back(browser: Any, page_file: Path) -> None:
+    browser.open(page_file, width=768)
+    wide = "document.querySelector('.plate img').getBoundingClientRect().width"
+    before = browser.run(wide)
+    browser.run("document.querySelector('.plate').click()")
+    assert browser.run(wide) > before
+    for kind in ("keyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key="Escape")
+    assert browser.run(wide) == before
+
+
+def test_the_page_prints(browser: Any, page_file: Path) -> None:
+    browser.open(page_file, width=1000, scheme="dark", media="print")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    printed = browser.pdf()
+    assert printed.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 4
+
+
 # --- no answer ----------------------------------------------------------------------------------
 
 
@@ -838,6 +950,86 @@ def test_fit_and_tables_stand_beside_the_page(
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_markdown_holds_what_the_page_says(page_file: Path) -> None:
+    text = (page_file.parent / "report.md").read_text("utf-8")
+    assert text.startswith("# CAR-T evidence")
+    assert "\n## Remission by origin\n" in text
+    assert "| Doe 2020; doi:10.1000/doe2020 (<https://doi.org/10.1000/doe2020>) |" in text
+    assert "<script" not in text
+    assert "&lt;script&gt;alert" in text
+    figures = re.findall(r"!\[.*?\]\(<(.*?)>\)", text)
+    assert len(figures) == 15
+    assert all((page_file.parent / name).is_file() for name in figures)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(row.endswith("|") for row in rows)
+
+
+def test_one_long_table_holds_every_cell(page_file: Path) -> None:
+    frame = pd.read_csv(page_file.parent / "report.csv", keep_default_na=False)
+    assert frame.columns.tolist() == ["question", "table", "row", "column", "value"]
+    used = frame[(frame["question"] == "severe") & frame["table"].str.startswith("Evidence used")]
+    counts = used[used["column"] == "Events / patients"]["value"].tolist()
+    assert counts == ["2/20", "5/20"]
+    whole = frame[frame["question"] == ""]["table"].unique()
+    assert "BARG: each item and where it is answered" in whole
+    assert "Summary of findings: medians with 95 % intervals" in whole
+
+
+def test_word_holds_tables_and_figures(page_file: Path) -> None:
+    from docx import Document
+
+    document = Document(str(page_file.parent / "report.docx"))
+    words = [paragraph.text for paragraph in document.paragraphs]
+    assert "Remission by origin" in words
+    assert len(document.inline_shapes) == 15
+    headings = [[cell.text for cell in table.rows[0].cells] for table in document.tables]
+    assert ["Item", "What it asks", "State", "Where"] in [each[:4] for each in headings]
+
+
+def test_a_format_whose_package_lacks_is_told_first(
+    write_page: Callable[..., Report], quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"metacart\[docx\]"):
+        write_page(SEVERE, formats=["md", "docx"])
+    with pytest.raises(InputError, match="did you mean 'docx'"):
+        write_page(SEVERE, formats="doc")
+    with pytest.raises(InputError, match="one or more of html, md, csv, docx"):
+        write_page(SEVERE, formats=[])
+    assert quick.calls == []
+
+
+def test_the_script_draws_every_figure_of_the_page(
+    page_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verbs are stood in for: that they draw is for the tests of figures."""
+    import inspect
+    import runpy
+
+    import metacart
+
+    drawn: list[Path] = []
+
+    def stand_in(verb: Callable[..., Any]) -> Callable[..., None]:
+        def draw(*given: Any, file: Path, **more: Any) -> None:
+            inspect.signature(verb).bind(*given, file=file, **more)
+            drawn.append(file)
+
+        return draw
+
+    for name in filter(lambda name: name.startswith("plot_"), metacart.__all__):
+        monkeypatch.setattr(metacart, name, stand_in(getattr(metacart, name)), raising=False)
+    runpy.run_path(str(page_file.parent / "figures.py"))
+    again = {path.relative_to(page_file.parent / "again") for path in drawn}
+    folders = [path for path in page_file.parent.iterdir() if path.name != "again"]
+    kept = {path for folder in folders for path in folder.glob("*.svg")}
+    assert again == {path.relative_to(page_file.parent) for path in kept}
+    assert len(again) == 15
+    shutil.rmtree(page_file.parent / "again")
+
+
 def test_other_files_of_the_folder_stay(write_page: Callable[..., Report], tmp_path: Path) -> None:
     out = tmp_path / "report"
     (out / "severe").mkdir(parents=True)
@@ -1067,11 +1259,19 @@ def test_what_counts_is_the_folder_not_the_one_above(tmp_path: Path) -> None:
             "metacart report cr_rate 'a b.toml' --out o --studies bundled --models m --seed 7",
         ),
         ((SEVERE, None, None), "metacart.report(specs, out='o', seed=7)"),
+        (
+            (None, None, None, ("md", "csv"), True),
+            "metacart report --out o --format md --format csv --script --seed 7",
+        ),
+        (
+            (SEVERE, None, None, ("md",), True),
+            "metacart.report(specs, out='o', formats=('md',), script=True, seed=7)",
+        ),
     ],
 )
-def test_command_that_writes_the_page_again(given: tuple[Any, Any, Any], command: str) -> None:
-    specs, studies, models = given
-    made = build._command(specs, Path("somewhere/o"), studies, models, 7)
+def test_command_that_writes_the_page_again(given: tuple[Any, ...], command: str) -> None:
+    specs, studies, models, formats, script = (*given, ("html",), False)[:5]
+    made = build._command(specs, Path("somewhere/o"), studies, models, formats, script, 7)
     assert made == command
 
 

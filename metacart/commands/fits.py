@@ -156,6 +156,15 @@ def report(
     ),
     studies: Folders = None,
     models: Models = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Beside the page: md, csv or docx; may be repeated."
+        ),
+    ] = None,
+    script: Annotated[
+        bool, typer.Option("--script", help="Also figures.py, which draws each figure again.")
+    ] = False,
     seed: Seed = DEFAULT_SEED,
     jobs: Annotated[
         int | None,
@@ -178,6 +187,8 @@ def report(
             out=out,
             studies=folders_of(studies) or None,
             models=models,
+            formats=formats or "html",
+            script=script,
             seed=seed,
             executor=executor,
             cache=kept,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["absolute_part", "absolute_rows"]
+__all__ = ["absolute_part", "absolute_rows", "compared_words"]
 
 _MEASURES = ("difference per 100", "number needed to treat")
 _NO_BASELINE = (
@@ -83,7 +83,7 @@ def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
         group = next(row["words"] for measure, row in of.items() if measure not in _MEASURES)
         body.append(
             (
-                "" if first else _compared(str(compared)),
+                "" if first else compared_words(str(compared)),
                 capital(str(name)),
                 group if first else "",
                 *(str(of[measure]["words"]) for measure in _MEASURES),
@@ -104,7 +104,7 @@ def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
     )
 
 
-def _compared(words: str) -> str:
+def compared_words(words: str) -> str:
     """Return ``scFv humanized against murine`` of ``scfv = humanized against scfv = murine``."""
     (name, level), (_, reference) = (side.split(" = ", 1) for side in words.split(" against ", 1))
     return f"{column_words(name)} {level_word(level)} against {level_word(reference)}"

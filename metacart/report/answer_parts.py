@@ -7,11 +7,24 @@ from typing import Any
 
 from markupsafe import Markup
 
+from metacart.evidence.collection import Studies
 from metacart.evidence.values import value_words
 from metacart.records.study import Finding
-from metacart.report.words import join, percent
+from metacart.report.words import join, outcome_of, percent
 
-__all__ = ["Answer", "Reading", "adjusted_words", "kept", "printed_ratio", "printed_words"]
+__all__ = [
+    "Answer",
+    "Reading",
+    "adjusted_words",
+    "kept",
+    "place_of",
+    "printed_ratio",
+    "printed_words",
+]
+
+
+# what stands before a grade, and before a grading system
+_OF_GRADES = {"at_least": "", "system": "graded by "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +109,12 @@ def adjusted_words(finding: Finding) -> str:
     """Return for what a printed ratio is adjusted."""
     words = join(finding.ratio.adjusted_for) if finding.ratio else ""
     return f"adjusted for {words}" if words else "not adjusted"
+
+
+def place_of(at: str, studies: Studies) -> str:
+    """Return ``outcome = severe_crs`` in words."""
+    dim, _, label = at.rpartition(" = ")
+    if dim in _OF_GRADES:
+        return _OF_GRADES[dim] + label
+    known = label in studies.vocabulary
+    return outcome_of(label, studies.vocabulary).title if known else label.replace("_", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from metacart.inference.arguments import LARGEST_SEED, whole_number
 from metacart.inference.keeping import Cache, CacheLike, cache_of
 from metacart.report import DEFAULT_SEED
 from metacart.report.files import PAGE, check_out, staged
+from metacart.report.formats import check_formats, write_formats
 from metacart.report.questions import (
     PathLike,
     Specs,
@@ -69,6 +70,8 @@ def report(
     out: PathLike,
     studies: StudySource | None = None,
     models: PathLike | None = None,
+    formats: str | Sequence[str] = "html",
+    script: bool = False,
     seed: int = DEFAULT_SEED,
     executor: Executor | None = None,
     cache: CacheLike | None = None,
@@ -88,6 +91,12 @@ def report(
         ones by default.
     models : path, optional
         The folder in which names are looked up; the shipped models by default.
+    formats : {"html", "md", "csv", "docx"} or a sequence of these
+        What stands beside the page, which is always written: ``report.md`` (Markdown),
+        ``report.csv`` (every cell of every table, one a row), ``report.docx`` (Word; needs
+        ``metacart[docx]``).
+    script : bool
+        Whether to write ``figures.py``, the Python that draws each figure again from the fits.
     seed : int
         Of every fit; 1 by default, as in the shell, so that a report can be repeated.
     executor : concurrent.futures.Executor, optional
@@ -124,6 +133,8 @@ def report(
     faults: list[Fault] = []
     with collected(faults):
         seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
+    with collected(faults):
+        formats = check_formats(formats)
     wanted = read_specs(specs, models, faults)
     evidence = Studies([])
     with collected(faults):
@@ -142,13 +153,20 @@ def report(
             sections = work.sections(questions, executor, say)
         from metacart.report.page import render
 
-        text = render(
-            sections,
-            evidence,
-            seed=seed,
-            command=_command(specs, folder, studies, models, seed),
-        )
+        command = _command(specs, folder, studies, models, formats, script, seed)
+        text = render(sections, evidence, seed=seed, command=command)
         (staging / PAGE).write_text(text, encoding="utf-8")
+        if set(formats) != {"html"}:
+            from metacart.report.document import document_of
+
+            pieces = list(document_of(sections, evidence, seed=seed, command=command))
+            write_formats(formats, pieces, staging)
+        if script:
+            from metacart.report.script import SCRIPT, script_of
+
+            of_name = {spec.name: spec for spec in wanted}
+            drawn = script_of(sections, as_list(studies), of_name)
+            (staging / SCRIPT).write_text(drawn, encoding="utf-8")
     by_state = {
         state: tuple(section.name for section in sections if section.state == state)
         for state in ("answered", "failed", "unanswered")
@@ -192,6 +210,8 @@ def _command(
     out: Path,
     studies: StudySource | None,
     models: PathLike | None,
+    formats: Sequence[str],
+    script: bool,
     seed: int,
 ) -> str:
     """Return the command that writes this page again, or its Python where none can."""
@@ -203,6 +223,8 @@ def _command(
             f"out={name_out!r}",
             *(["studies=studies"] if studies is not None else []),
             *([f"models={os.fspath(models)!r}"] if models is not None else []),
+            *([f"formats={tuple(formats)!r}"] if set(formats) != {"html"} else []),
+            *(["script=True"] if script else []),
             f"seed={seed}",
         ]
         return f"metacart.report({', '.join(given)})"
@@ -211,4 +233,7 @@ def _command(
         words += ["--studies", "bundled" if Path(str(folder)) == BUNDLED else str(folder)]
     if models is not None:
         words += ["--models", os.fspath(models)]
+    for name in formats:
+        words += ["--format", name] if set(formats) != {"html"} else []
+    words += ["--script"] if script else []
     return shlex.join([*words, "--seed", str(seed)])

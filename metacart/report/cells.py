@@ -17,6 +17,7 @@ from metacart.report.words import POPULATIONS, level_word, percent
 __all__ = [
     "exact_rate",
     "level_cell",
+    "link_to",
     "links_of",
     "recorded_level",
     "spread_words",
@@ -49,7 +50,8 @@ def links_of(citation: Citation) -> list[tuple[str, str]]:
     return links
 
 
-def _link(text: str, address: str) -> Markup:
+def link_to(text: str, address: str) -> Markup:
+    """Return text that leads to an address, or as it is where there is none."""
     if not address:
         return Markup("<span>{}</span>").format(text)
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, text)
@@ -65,7 +67,7 @@ def study_cell(study: Study) -> Markup:
     cell = study_link(study)
     links = links_of(study.citation)
     if links:
-        cell += Markup('<small class="source">{}</small>').format(_link(*links[0]))
+        cell += Markup('<small class="source">{}</small>').format(link_to(*links[0]))
     return cell
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "diagnostics_table",
     "heterogeneity_table",
     "predictive_table",
+    "prior_predictive_table",
 ]
 
 _SPREAD = {
@@ -155,6 +156,34 @@ def agreement_table(frame: pd.DataFrame) -> Table:
             Column("Mean", "number"),
             Column("2.5 % quantile", "number"),
             Column("97.5 % quantile", "number"),
+        ],
+        body,
+    )
+
+
+def prior_predictive_table(frame: pd.DataFrame, scale: Scale) -> Table:
+    """Return what the priors alone would report, beside what was reported."""
+    whole = frame[frame["finding"] == ""]
+    body = []
+    for row in (frame if whole.empty else whole).to_dict("records"):
+        counted = "events" in str(row["check"])
+        form = (lambda value: f"{value:.0f}") if counted else value_format(scale)
+        body.append(
+            (
+                capital(check_name(row, {})),
+                f"{form(row['lower'])} to {form(row['upper'])}",
+                form(row["observed"]),
+                "outside" if row["surprising"] else "inside",
+            )
+        )
+    unit = "; rates in % of patients" if scale.is_rate else ""
+    return table_of(
+        f"Prior predictive: what the model would report before it sees these papers{unit}",
+        [
+            Column("Check"),
+            Column("95 % of what the priors predict", "number"),
+            Column("Reported", "number"),
+            Column("The reported value lies"),
         ],
         body,
     )

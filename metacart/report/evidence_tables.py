@@ -12,7 +12,7 @@ from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.values import value_words
 from metacart.records.study import Finding, Study
 from metacart.records.value import Ratio
-from metacart.report.cells import recorded_level, study_cell, when_cell
+from metacart.report.cells import link_to, links_of, recorded_level, study_cell, when_cell
 from metacart.report.questions import Question
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import capital, column_words, count_of, join, percent
@@ -20,7 +20,7 @@ from metacart.report.words import capital, column_words, count_of, join, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["discrepancy_tables", "evidence_table"]
+__all__ = ["discrepancy_tables", "evidence_table", "place_cell"]
 
 
 def evidence_table(
@@ -56,7 +56,11 @@ def evidence_table(
                     recorded_level(name, study, study.arm(finding.arm), finding, question.spec)
                     for name in question.spec.moderator_columns
                 ),
-                _place(finding, _remarks(finding, rules.get((study.id, int(row["finding"])), ""))),
+                place_cell(
+                    study,
+                    finding,
+                    _remarks(finding, rules.get((study.id, int(row["finding"])), "")),
+                ),
             )
         )
     columns = [
@@ -120,8 +124,10 @@ def _count_cells(row: dict[Any, Any], limits: Any) -> tuple[str, str]:
     return f"{events}/{total}", rate
 
 
-def _place(finding: Finding, remarks: str) -> Markup:
-    cell = Markup("{}").format(finding.at)
+def place_cell(study: Study, finding: Finding, remarks: str = "") -> Markup:
+    """Return where a number stands, as a link to the paper unless it stands in another one."""
+    address = next((each for _, each in links_of(study.citation) if each), "")
+    cell = link_to(finding.at, "" if finding.reported_by else address)
     return cell + Markup("<small>{}</small>").format(remarks) if remarks else cell
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from functools import cache, partial
@@ -12,7 +14,9 @@ from markupsafe import Markup
 from metacart.evidence.collection import Studies
 from metacart.report.basis import patients_of
 from metacart.report.cells import links_of
+from metacart.report.findings import findings_table
 from metacart.report.glossary import terms_of
+from metacart.report.guidelines.appendix import guidelines_of
 from metacart.report.paper_tables import how_to_find, papers_of
 from metacart.report.section import Section
 from metacart.report.words import capital, count_of, join, number_word
@@ -44,6 +48,23 @@ def _template() -> Template:
     return environment.get_template("page.html")
 
 
+@cache
+def _script() -> Markup:
+    """Return the one program of the page: it sorts tables."""
+    from importlib.resources import files
+
+    return Markup(files("metacart.report").joinpath("templates/sort.js").read_text("utf-8"))
+
+
+def _policy() -> str:
+    """Return what a browser may run and load: this program, this style and what stands inside."""
+    digest = base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode("ascii")
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
 def _tied(text: str) -> Markup:
     """Return text in which CAR-T is not broken at its hyphen."""
     parts = [Markup.escape(part) for part in str(text).split("CAR-T")]
@@ -52,7 +73,7 @@ def _tied(text: str) -> Markup:
 
 def _read(page: str) -> str:
     """Return the words of a page: no figures, no style, no tags."""
-    return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    return re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
 
 
 _READ = {
@@ -124,6 +145,10 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
         },
         number_word=number_word,
         count_of=count_of,
+        guidelines=guidelines_of(sections, studies),
+        findings=findings_table(sections),
+        script=_script(),
+        policy=_policy(),
     )
     text = write(glossary=terms_of(_read(write(glossary=()))))
     # a number and its sign stay on one line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,11 @@ from metacart.report.answer import answer, question_of
 from metacart.report.answer_parts import Answer
 from metacart.report.basis import Basis, basis_of, compared_table
 from metacart.report.bias_table import bias_table
+from metacart.report.check_words import finding_words, predictive_words
 from metacart.report.contrast_tables import analyses_table, origins_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
 from metacart.report.figures import Figure, draw_figures, draw_flow
+from metacart.report.guidelines.items import Found
 from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
 from metacart.report.parts import Part
@@ -37,9 +39,10 @@ from metacart.report.published_table import published_table
 from metacart.report.questions import Question
 from metacart.report.record_words import diagnosis_words, record_of
 from metacart.report.regression_part import regression_part
-from metacart.report.tables import Table
+from metacart.report.reviewer import for_reviewers
+from metacart.report.tables import Row, Table
 from metacart.report.time_part import time_part
-from metacart.report.words import asked_of, capital, count_of, event_of, join
+from metacart.report.words import asked_of, capital, count_of, event_of
 from metacart.results.checks import diagnostics, predictive_checks
 from metacart.results.contrast import contrast
 from metacart.results.contrast_sensitivity import contrast_sensitivity
@@ -60,14 +63,9 @@ __all__ = [
     "Section",
     "answered",
     "common_facts",
-    "finding_words",
-    "predictive_words",
     "unanswered",
     "write_tables",
 ]
-
-# with so few studies, their effects drawn anew, replicates spread over all that papers report
-_HARDLY_FAILS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +121,14 @@ class Section:
         Addresses of the files beside the page, by words.
     record, versions : dict of str to str
         Hashes, seed, draws; packages.
+    pico : tuple of (str, str)
+        The question in its parts.
+    methods : str
+        What a paper says of it under Methods.
+    findings : tuple of Row
+        Its rows in the summary of findings.
+    items : dict of (guideline, number) to Found
+        What answers each item of the reporting guidelines.
     """
 
     name: str
@@ -155,6 +161,10 @@ class Section:
     files: Mapping[str, str]
     record: Mapping[str, str]
     versions: Mapping[str, str]
+    pico: tuple[tuple[str, str], ...] = ()
+    methods: str = ""
+    findings: tuple[Row, ...] = ()
+    items: Mapping[tuple[str, str], Found] = field(default_factory=dict)
 
 
 def common_facts(question: Question, studies: Studies) -> dict[str, Any]:
@@ -302,7 +312,7 @@ def answered(
         tables["left_out"] = leave_table(left, studies, scale)
     if not published.empty:
         tables["published"] = published_table(published, scale)
-    return Section(
+    made = Section(
         **common_facts(question, studies),
         state="answered" if converged else "failed",
         gate="" if converged else str(fit.attrs["gate"]),
@@ -329,6 +339,7 @@ def answered(
         record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),
     )
+    return for_reviewers(made, fit, summary, studies)
 
 
 def write_tables(frames: Mapping[str, pd.DataFrame | None], folder: Path) -> dict[str, str]:
@@ -349,40 +360,4 @@ def _fault_frame(question: Question) -> pd.DataFrame:
     columns = pd.Index(["place", "found", "allowed", "attempt"])
     return pd.DataFrame(
         [[getattr(fault, name) for name in columns] for fault in question.faults], columns=columns
-    )
-
-
-def finding_words(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]:
-    """Return each finding of the design by the words of a reader."""
-    names = [str(name) for name in design_of(fit)["finding"].to_numpy()]
-    if used is None:
-        return {}
-    return {
-        name: f"{row['label']}, {row['arm_label']}"
-        for name, row in zip(names, used.to_dict("records"), strict=True)
-    }
-
-
-def predictive_words(
-    checks: pd.DataFrame, labels: Mapping[str, str], counts: bool, studies: int
-) -> str:
-    """Say whether the reported numbers look like data of the model, and what that is worth."""
-    surprising = checks[checks["surprising"]].to_dict("records")
-    size = "numbers of patients" if counts else "standard errors"
-    basis = (
-        f"New studies were drawn from the model, with the {size} of the real ones, "
-        "and set beside what was reported. "
-    )
-    if not surprising:
-        none = f"None of the {len(checks)} checks is" if len(checks) > 1 else "The one check is not"
-        little = (
-            f" With {count_of(studies, 'study')} and the study effects drawn anew this can hardly "
-            "fail: it is no proof that the model is right."
-        )
-        return f"{basis}{none} surprising.{little if studies <= _HARDLY_FAILS else ''}"
-    names = join(checks_of.check_name(row, labels) for row in surprising)
-    some = "One check is" if len(surprising) == 1 else f"{len(surprising)} checks are"
-    return (
-        f"{basis}{some} surprising: {names}. "
-        f"By chance about {0.05 * len(checks):.1f} of {len(checks)} would be."
     )

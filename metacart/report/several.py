@@ -20,21 +20,22 @@ from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.plots.benefit_risk import plot_benefit_risk
 from metacart.report import account_tables as accounts
 from metacart.report import check_tables as checks_of
-from metacart.report.answer_parts import Answer
+from metacart.report.answer_parts import Answer, place_of
 from metacart.report.basis import basis_of
 from metacart.report.bias_table import bias_table
 from metacart.report.cells import exact_rate, study_cell, when_cell
+from metacart.report.check_words import finding_words, predictive_words
+from metacart.report.evidence_tables import place_cell
 from metacart.report.figures import draw_flow, kept_figure
 from metacart.report.grades_part import grades_part
 from metacart.report.model_words import prior_table
 from metacart.report.parts import Block, Part
 from metacart.report.questions import Question
 from metacart.report.record_words import diagnosis_words, record_of
+from metacart.report.reviewer import for_reviewers
 from metacart.report.section import (
     Section,
     common_facts,
-    finding_words,
-    predictive_words,
     write_tables,
 )
 from metacart.report.tables import Column, Table, table_of
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["answered_several", "several_answer", "several_table"]
 
 _FIRST = "population average"
-# what stands before a grade, and before a grading system
-_OF_GRADES = {"at_least": "", "system": "graded by "}
 _PLANE = "Benefit against risk: studies, the population average and the next study."
 
 
@@ -84,7 +83,7 @@ def answered_several(
     save_fit(fit, folder / "fit.nc")
     labels, basis = finding_words(evidence, fit), basis_of(evidence, spec, studies)
     found = several_answer(fit, summary, studies)
-    return Section(
+    made = Section(
         **common_facts(question, studies),
         state="answered" if converged else "failed",
         gate="" if converged else str(fit.attrs["gate"]),
@@ -112,6 +111,7 @@ def answered_several(
         record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),
     )
+    return for_reviewers(made, fit, summary, studies)
 
 
 # --- the answer ----------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def several_answer(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) ->
     }
     sentences, short, whom = [], [], "patients"
     for row in plain:
-        name = _place(str(row["at"]), studies)
+        name = place_of(str(row["at"]), studies)
         value = f"{percent(row['median'])} %"
         text = f"{capital(name)}: {value} of {whom} ({_interval(row)}) on average over studies"
         if str(row["at"]).startswith("stage = "):
@@ -164,20 +164,7 @@ def _cautions(fit: xr.DataTree, studies: Studies) -> Iterator[str]:
 
 
 def _pair(name: str, studies: Studies) -> str:
-    return join(_place(part, studies) for part in name.split(" and "))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _place(at: str, studies: Studies) -> str:
-    """Return ``outcome = severe_crs`` in words."""
-    dim, _, label = at.rpartition(" = ")
-    if dim in _OF_GRADES:
-        return _OF_GRADES[dim] + label
-    known = label in studies.vocabulary
-    return outcome_of(label, studies.vocabulary).title if known else _words(label)
+    return join(place_of(part, studies) for part in name.split(" and "))
 
 
 def several_table(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) -> Table:
@@ -192,7 +179,7 @@ def several_table(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) -> 
         body.append(
             (
                 capital(str(row["estimand"])) + (", %" if rate else ""),
-                where or _place(str(row["at"]), studies),
+                where or place_of(str(row["at"]), studies),
                 f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
             )
         )
@@ -242,7 +229,8 @@ def _evidence_table(question: Question, studies: Studies) -> Table:
         else:
             events, total = int(row["events"]), int(row["total"])
             cells += ["", f"{events}/{total}", exact_rate(events, total)]
-        rows.append((*cells, when_cell(row), row["at"]))
+        at = place_cell(study, study.findings[int(row["finding"])])
+        rows.append((*cells, when_cell(row), at))
     outcome = [Column("Outcome", "text")] if question.spec.outcomes else []
     columns = [
         Column("Study"),
@@ -298,7 +286,7 @@ def _plane_table(frame: pd.DataFrame, studies: Studies) -> Table:
         if row["lower"] == row["lower"]:
             value += f" ({form(row['lower'])} to {form(row['upper'])})"
         title = outcome_of(name, studies.vocabulary).title if name in studies.vocabulary else name
-        body.append((capital(str(row["reading"])), _words(title), value))
+        body.append((capital(str(row["reading"])), title.replace("_", " "), value))
     return table_of(
         "Benefit against risk: rates and probabilities in %",
         [Column("Reading"), Column("Quantity", "text"), Column("Median (95 % interval)", "number")],

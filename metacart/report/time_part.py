@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from metacart.evidence.collection import Studies
     from metacart.report.tables import Table
 
-__all__ = ["time_part", "time_tables"]
+__all__ = ["SIMULATED_PAPERS", "time_part", "time_tables"]
 
 
-_PAPERS = ("an2022", "chen2021", "li2020", "rocca")
+SIMULATED_PAPERS = ("an2022", "chen2021", "li2020", "rocca")
 _SIMULATED = (
     "A transplant without any effect, simulated with the papers' own times to transplant: what "
     "each way of handling time shows. The prior of b, shaded, was chosen in view of these."
@@ -84,9 +84,9 @@ def time_part(
     frames["selection-sensitivity"] = selection
     blocks.append(Block(table=selection_rows(selection), words=selection_words(selection)))
     if has_bias(fit) and spec.exposure == "hsct" and spec.outcome in OUTCOMES:
-        simulated = simulate_immortal_time(scenario=_PAPERS, outcome=spec.outcome)
+        simulated = simulate_immortal_time(scenario=SIMULATED_PAPERS, outcome=spec.outcome)
         frames["simulated-immortal-time"] = simulated
-        drawn = plot_immortal_time(scenario=_PAPERS, outcome=spec.outcome)
+        drawn = plot_immortal_time(scenario=SIMULATED_PAPERS, outcome=spec.outcome)
         figure = kept_figure(drawn, "simulated-immortal-time", _SIMULATED, folder)
         words = simulated_words(simulated, fit)
         blocks.append(Block(figure=("simulated", figure), words=words))

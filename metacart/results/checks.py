@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.errors import named_options
+from metacart.errors import named_options, refuse_unknown
 from metacart.inference.estimands import with_estimands
 from metacart.inference.one_mean import is_system
 from metacart.inference.records import design_of, spec_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["diagnostics", "predictive_checks"]
 
 Array = NDArray[np.float64]
+Predictive = Literal["posterior_predictive", "prior_predictive"]
 # two-sided: a replicate as extreme as this happens once in twenty
 _SURPRISING = 0.05
 
@@ -93,13 +94,17 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
 
 
 @named_options
-def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
+def predictive_checks(
+    fit: xr.DataTree, *, group: Predictive = "posterior_predictive"
+) -> pd.DataFrame:
     """Compare the data with replicates from new studies under the model.
 
     Parameters
     ----------
     fit : DataTree
         From ``fit``.
+    group : {"posterior_predictive", "prior_predictive"}
+        Whose replicates: those of the model that has seen the data, or of its priors alone.
 
     Returns
     -------
@@ -111,6 +116,11 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
         ``lower``, ``upper`` (95 % of replicates), ``p`` (probability that a replicate is above
         what was observed, ties counting half) and ``surprising`` (p below 0.025 or above 0.975).
 
+    Raises
+    ------
+    InputError
+        For a group that is neither of the two.
+
     Notes
     -----
     Each replicate draws the study effects again. Conditional on its own effect a study can
@@ -120,12 +130,13 @@ def predictive_checks(fit: xr.DataTree) -> pd.DataFrame:
     """
     import pandas as pd
 
+    refuse_unknown("group", group, get_args(Predictive))
     design = design_of(fit)
     scale = scale_of(design)
     observed = fit["observed_data"]["y"].to_numpy().astype(float)
-    replicated = (
-        fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
-    ).reshape(-1, observed.size)
+    replicated = (fit[group]["y"].transpose("chain", "draw", "finding").to_numpy()).reshape(
+        -1, observed.size
+    )
     counts = bool(design.attrs["per"])
     logs = scale.name == "log" and not counts
     seen, again = observed, replicated
