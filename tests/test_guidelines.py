@@ -284,7 +284,7 @@ def test_the_methods_say_what_was_done(section: Section) -> None:
     for words in (
         "We pooled one finding from no studies (0 patients) in a Bayesian model",
         "Priors were μ ~ Normal(0, 1.5) and τ ~ HalfNormal(1).",
-        "Pareto k̂",
+        "integrated out by quadrature, the parameters drawn by importance sampling (Pareto k̂",
         "16\u00a0000 draws were kept",
         "posterior medians with 95 % equal-tailed intervals",
         "seed 1.",

@@ -117,6 +117,7 @@ def _single(
     differences = {
         str(row["estimand"]): str(row["words"]) for stated, row in _absolute(section) if stated
     }
+    unknown = "no baseline is stated" if scale.name == "log" else ""
     for words in views_of(fit).values():
         suffix = f" ({words})" if words else ""
         head = next(
@@ -129,7 +130,7 @@ def _single(
         yield (
             f"{head}{suffix}",
             "" if rate else value,
-            f"{value} of 100" if rate else differences.get(head + suffix, "no baseline is stated"),
+            f"{value} of 100" if rate else differences.get(head + suffix, unknown),
             "; ".join((_width(row, scale), *_beyond(rows, head, suffix, scale))),
             "; ".join(_spread(rows, further, scale)),
         )

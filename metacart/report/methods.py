@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["methods_of"]
 
-_SYMBOLS = {"mu": "μ", "tau": "τ", "tau_within": "τ within", "bias": "b", "baseline": "α"}
+_SYMBOLS = {
+    "mu": "μ",
+    "tau": "τ",
+    "tau_within": "τ within",
+    "bias": "b",
+    "baseline": "α",
+    "rho": "ρ",
+}
 
 
 def methods_of(section: Section, fit: xr.DataTree, basis: Basis) -> str:
@@ -76,10 +83,10 @@ def _computed(fit: xr.DataTree) -> str:
                 f" (Pareto k̂ {float(fit.attrs['pareto_k']):.2f}, effective sample size "
                 f"{float(fit.attrs['importance_ess']):.0f})".replace("-", "−")
             )
-        return (
-            "The effects of studies were integrated out by quadrature and the other parameters "
-            f"drawn by importance sampling{trust}; {draws} draws were kept."
-        )
+        effects = "The parameters were "
+        if "tau" in fit["posterior"]:
+            effects = "The effects of studies were integrated out by quadrature, the parameters "
+        return f"{effects}drawn by importance sampling{trust}; {draws} draws were kept."
     return capital(
         f"{count_of(int(sizes['chain']), 'chain')} of the No-U-Turn sampler gave {draws} draws "
         "after tuning, with R̂ below 1.01 and no divergent transition asked of every parameter."
