@@ -132,6 +132,28 @@ def test_every_room_has_its_floor() -> None:
     assert rooms == FLOORS.keys()
 
 
+def test_the_page_on_the_architecture_is_what_the_imports_are() -> None:
+    text = (PACKAGE.parent / "ARCHITECTURE.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d) \| (`.*?`) \| .*? \| (.*?) \|$", text, flags=re.MULTILINE)
+    stated = {
+        frozenset(re.findall(r"`(\w+)`", rooms)): (int(floor), set(re.findall(r"`(\w+)`", below)))
+        for floor, rooms, below in rows
+    }
+    assert sorted(room for rooms in stated for room in rooms) == sorted(FLOORS)
+    for rooms, (floor, below) in stated.items():
+        assert {FLOORS[room] for room in rooms} == {floor}
+        found = {
+            _room(module)
+            for path in MODULES
+            for package in [_name(path).removesuffix(".py").split("/")]
+            if package[0] in rooms
+            for module in _imports(
+                ast.parse(path.read_text("utf-8")), ".".join(["metacart", *package[:-1]])
+            )
+        }
+        assert found - rooms == below
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_modules_stay_small(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 400

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -12,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import pandas as pd
 import pytest
 from pydantic import BaseModel
 
@@ -224,53 +221,3 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(names["evidence"]["study"]) <= {study.id for study in names["studies"]}
     assert names["fit"]["posterior"].sizes["finding"] == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.nc", "forest.svg"]
-
-
-# ---- the notebook
-
-NOTEBOOK: dict[str, Any] = json.loads((ROOT / "notebooks" / "first_steps.ipynb").read_text("utf-8"))
-CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
-
-
-def test_the_notebook_is_stored_without_outputs() -> None:
-    assert NOTEBOOK["nbformat"] == 4
-    ids = [cell["id"] for cell in NOTEBOOK["cells"]]
-    assert len(set(ids)) == len(ids)
-    for cell in NOTEBOOK["cells"]:
-        if cell["cell_type"] == "code":
-            assert (cell["outputs"], cell["execution_count"]) == ([], None)
-    assert "notebooks/first_steps.ipynb" in README
-
-
-def _run_cell(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell and return the value of its last line, as a notebook shows it."""
-    *body, last = ast.parse(source).body
-    if not isinstance(last, ast.Expr):
-        body, shown = [*body, last], None
-    else:
-        shown = compile(ast.Expression(last.value), "notebook", "eval")
-    exec(compile(ast.Module(body, type_ignores=[]), "notebook", "exec"), names)
-    return eval(shown, names) if shown else None
-
-
-def test_the_cells_of_the_notebook_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    seeds: list[int | None] = []
-    fit = mc.fit
-
-    def quick(*given: Any, seed: int | None = None) -> Any:
-        seeds.append(seed)
-        return fit(*given, seed=seed, method="exact", draws=100)
-
-    monkeypatch.setattr(mc, "fit", quick)
-    names: dict[str, Any] = {}
-    values = [_run_cell(source, names) for source in CODE]
-    shown = [value for value in values if value is not None]
-    assert all(len(value) for value in shown if isinstance(value, pd.DataFrame))
-    assert shown[-1] is True  # a loaded fit says what the saved one said
-    assert seeds == [1] * 4
-    assert "ecological" in names["contrast"].attrs["note"]
-    used = {verb for verb in mc.__all__ if f"mc.{verb}(" in "".join(CODE)}
-    assert used >= {"account", "contrast", "diagnostics", "load_fit", "plot_forest", "tabulate"}
-    assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,12 @@ def check_studies(*paths: PathLike) -> list[Fault]:
     -------
     list of Fault
         Empty where nothing is wrong.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> [fault for fault in mc.check_studies(mc.BUNDLED) if fault.severity == "error"]
+    []
     """
     return read_studies(paths or (BUNDLED,))[1]
 
@@ -120,6 +126,12 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
     ------
     InputError
         With every fault of the file, or with the nearest name for one that is not known.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.load_model("cr_rate").outcome
+    'complete_remission'
     """
     path = as_path(
         model,
@@ -177,6 +189,12 @@ def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
     ------
     InputError
         For a folder that does not exist or holds no ``.toml`` file.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> "cr_rate" in mc.list_models()
+    True
     """
     return tuple(path.stem for path in toml_files(_models_in(folder)))
 

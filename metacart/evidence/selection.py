@@ -78,6 +78,13 @@ def tabulate(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFra
     is among the responders, or among the exposed of a comparison by the stage before, and is left
     out where its patients are not as many as came through that stage.
     Filters match a level as recorded or as recoded.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> evidence = mc.tabulate(mc.load_studies(), "cr_rate")
+    >>> bool((evidence["events"] <= evidence["total"]).all())
+    True
     """
     import pandas as pd
 
@@ -118,6 +125,13 @@ def account(studies: Iterable[Study], spec: ModelSpec | PathLike) -> pd.DataFram
     ------
     InputError
         When the question names what these studies do not know.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> account = mc.account(mc.load_studies(), "cr_rate")
+    >>> int(account["used"].sum()) == len(mc.tabulate(mc.load_studies(), "cr_rate"))
+    True
     """
     import pandas as pd
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from metacart.errors import Fault, InputError, collected, named_options, refuse_unknown
@@ -222,7 +223,7 @@ def _drawn(
 
 
 def shows_progress() -> bool:
-    """Whether a progress bar has a reader: in a terminal or a notebook."""
+    """Whether a progress bar has a reader: in a terminal, or a notebook that can draw one."""
     if "ipykernel" in sys.modules:
-        return True
+        return find_spec("ipywidgets") is not None  # without it rich prints a warning, no bar
     return sys.stderr.isatty()

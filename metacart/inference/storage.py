@@ -43,6 +43,11 @@ def save_fit(fit: xr.DataTree, path: str | os.PathLike[str]) -> Path:
     Notes
     -----
     Every array bears a checksum, so that ``load_fit`` knows a damaged file.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.save_fit(mc.fit("cr_rate"), "cr_rate.nc")  # doctest: +SKIP
     """
     spec_of(fit)
     target = _as_path(path)
@@ -119,6 +124,11 @@ def load_fit(path: str | os.PathLike[str]) -> xr.DataTree:
     InputError
         For a missing file, one that is no fit, a damaged one, and one whose spec or evidence are
         not those that were fitted.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.summarize(mc.load_fit("cr_rate.nc"))  # doctest: +SKIP
     """
     import xarray as xr
 

@@ -80,7 +80,9 @@ def plot_calibration(
     Examples
     --------
     >>> import metacart as mc
-    >>> mc.plot_calibration(mc.calibrate("cr_rate"), file="calibration.svg")  # doctest: +SKIP
+    >>> mc.plot_calibration(
+    ...     mc.calibrate("cd22_cr", simulations=100), file="ranks.svg"
+    ... )  # doctest: +SKIP
     """
     from arviz_plots import PlotCollection
 

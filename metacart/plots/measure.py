@@ -54,6 +54,10 @@ def style() -> Iterator[None]:
 
     with mpl.style.context("default"), mpl.rc_context(_settings()):
         yield
+        # a notebook's backend turns interactive drawing on at the first figure, which is here:
+        # were that undone with the rest, a notebook would show its first figure and no other
+        interactive = mpl.is_interactive()
+    mpl.interactive(interactive)
 
 
 def _settings() -> dict[Any, Any]:

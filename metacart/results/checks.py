@@ -49,6 +49,11 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     -----
     The gate: R-hat below 1.01, no divergences, or a Pareto k of at most 0.7; ``mcse_mean`` at most
     0.02, ``mcse_lower`` and ``mcse_upper`` at most 0.05.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.diagnostics(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     import arviz as az
     import pandas as pd
@@ -127,6 +132,11 @@ def predictive_checks(
     hardly disagree with the model that was fitted to it. Ratios are compared on the log scale and
     turned back: the geometric mean and SD are exp of the mean and SD of the logs. Under
     heavy-tailed effects a replicated ratio, and so its mean and SD, can be beyond all numbers.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.predictive_checks(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     import pandas as pd
 

@@ -84,6 +84,11 @@ def forest_table(
     ------
     InputError
         For `subgroups` that is no categorical moderator of the model.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.forest_table(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     import pandas as pd
 

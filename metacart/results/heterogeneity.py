@@ -59,6 +59,11 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
     less they have none, and I² is missing. It is a convenience that grows with the size of the
     studies, and for proportions misleads; read tau and the next study. With two levels both
     variances stand under the fraction (Cheung 2014); of a level, its own findings alone.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.heterogeneity(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     import pandas as pd
 
@@ -176,6 +181,11 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
     where tau differs by level it is that of the finding. It describes; the fit does not use it.
     For a transplant question with two readings the shrunken estimates are those of the naive one,
     which is on the scale of what was printed.
+
+    Examples
+    --------
+    >>> import metacart as mc
+    >>> mc.study_estimates(mc.fit("cr_rate"))  # doctest: +SKIP
     """
     import pandas as pd
 

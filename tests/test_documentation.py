@@ -1,0 +1,156 @@
+"""Every block of code in the documentation runs, and what it names is there."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import inspect
+import re
+import textwrap
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import metacart as mc
+from metacart import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "benchmarks/README.md")
+
+
+def _blocks(page: str) -> list[tuple[str, str]]:
+    """Return the fenced blocks of a page with their languages; in a list they are indented."""
+    text = (ROOT / page).read_text("utf-8")
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [(kind, textwrap.dedent(code)) for _, kind, code in found]
+
+
+LINES = [
+    pytest.param(line, id=f"{page}: {line}")
+    for page in PAGES
+    for kind, code in _blocks(page)
+    if kind == "shell"
+    for line in code.splitlines()
+] + [
+    pytest.param(line, id=f"{page}: {line}")
+    for page in PAGES
+    for line in re.findall(r"`(uv run [^`\n]+)`", (ROOT / page).read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_block_is_of_a_kind_that_is_tested(page: str) -> None:
+    # python and toml of the README, and the recipe of a likelihood, run in tests of their own
+    tested = {"README.md": {"python", "shell", "toml"}, "CONTRIBUTING.md": {"python", "shell"}}
+    assert {kind for kind, _ in _blocks(page)} <= tested.get(page, {"shell"})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_shell_names_what_is_there(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in line.partition("#")[0].split("&&"):
+        words = command.split()
+        if words[:3] == ["pip", "install", "uv"]:
+            continue
+        assert words[:2] == ["uv", "run"]
+        tool, *given = words[2:]
+        if tool == "python":
+            assert not given or (ROOT / given[0]).exists() or given[0].startswith("my_")
+        elif tool == "metacart":
+            within = given[0] == "studies" and given[1:] and not given[1].startswith("-")
+            assert cli.main([*given[: 2 if within else 1], "--help"]) == 0
+            shown = capsys.readouterr().out
+            assert all(word in shown for word in given if word.startswith("--"))
+        else:
+            assert tool in {"pytest", "ruff", "mypy", "--with"}
+
+
+def test_the_python_of_the_recipes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    other = [code for kind, code in _blocks("CONTRIBUTING.md") if kind == "python"]
+    # the recipe of a likelihood is run, and its numbers are held against a grid, elsewhere
+    other = [code for code in other if "mc.Likelihood(" not in code]
+    assert len(other) == text.count("```python") - 1 == 2
+    for code in other:
+        exec(compile(code, "CONTRIBUTING.md", "exec"), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["shrinkage.svg"]
+    importlib.import_module("matplotlib.pyplot").close("all")
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_path_that_is_named_exists(page: str) -> None:
+    words = re.findall(r"`([^`\n]+)`", (ROOT / page).read_text("utf-8"))
+    home = r"(?:metacart|tests|benchmarks|notebooks|\.ci)/[\w./]*"
+    paths = [word for phrase in words for word in phrase.split() if re.fullmatch(home, word)]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+# ---- docstrings, and the reference made of them
+
+
+@cache
+def _reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / ".ci" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+VERBS = [name for name in mc.__all__ if inspect.isfunction(getattr(mc, name))]
+CHECKED = [
+    name
+    for name in VERBS
+    if (found := _reference().examples(name))
+    and any(each.want for each in found)
+    and not any(_reference().SKIP.search(each.source) for each in found)
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_example_uses_public_names_with_the_options_they_have(verb: str) -> None:
+    code = _reference().source(verb)
+    assert code, f"{verb} has no example"
+    names: dict[str, Any] = {"mc": mc} | {name: getattr(mc, name) for name in VERBS}
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call):
+            continue
+        home = ast.unparse(node.func)
+        called = names.get(home) or getattr(mc, home.removeprefix("mc."), None)
+        if re.fullmatch(r"mc\.\w+", home):
+            assert called is not None, home
+        if inspect.isfunction(called):
+            options = {option.arg: None for option in node.keywords if option.arg}
+            inspect.signature(called).bind(*[None] * len(node.args), **options)
+    assert f"{verb}(" in code
+
+
+@pytest.mark.parametrize("verb", CHECKED)
+def test_an_example_answers_as_it_says(verb: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"mc": mc, verb: getattr(mc, verb), "BUNDLED": mc.BUNDLED}
+    test = doctest.DocTest(_reference().examples(verb), names, verb, None, 0, None)
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(test, out=said.append).failed == 0, "".join(said)
+
+
+@pytest.mark.parametrize("verb", _reference().figures())
+def test_the_example_of_a_figure_writes_it(verb: str) -> None:
+    assert len(re.findall(r"file=\"[\w.]+\.(?:svg|png|pdf)\"", _reference().source(verb))) == 1
+
+
+def test_the_gallery_shows_what_an_example_draws() -> None:
+    shown = _reference().section("plot_flow")
+    assert "mc.plot_flow(mc.load_studies(), &quot;cr_rate&quot;" in shown
+    assert "+SKIP" not in shown
+    assert shown.count("<svg") == shown.count("</svg>") == 1
+    assert 'id="plot_flow-' in shown
