@@ -9,6 +9,7 @@ import metacart as mc
 from metacart.inference.assemble import log_likelihood_of
 from metacart.inference.compiled import compiled
 from metacart.inference.marginal import study_log_likelihood
+from metacart.inference.recovery import Setting, recover
 from metacart.inference.scattered import scatter
 from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import build_model
@@ -431,3 +432,13 @@ def test_few_arms_of_no_or_only_events_give_a_sane_posterior(studies, events):
     if studies == "aaa":  # one study says nothing about how much studies differ
         tau = fit["posterior"]["tau"].to_numpy()
         assert np.median(tau) == pytest.approx(stats.halfnorm.median(), rel=0.12)
+
+
+def test_where_hardly_anything_scatters_inside_studies_no_weight_stands_out():
+    """The log of a spread near 0 has a long tail: without wider draws 15 of 100 refits failed."""
+    rng = np.random.default_rng(1)
+    names = [f"study {number}" for number in range(8)] * 2
+    table = pd.DataFrame({"study": names, "estimate": 0.0, "se": rng.uniform(0.2, 0.8, 16)})
+    spec = mc.ModelSpec(likelihood="normal", scale="log", within="finding")
+    own = Setting(spec, bind(spec, table), None, 1000, 1)
+    assert [recover(number, own).failure for number in range(30)] == [""] * 30

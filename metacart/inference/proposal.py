@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.density import Marginal
 from metacart.inference.origins import certain_designs
+from metacart.inference.student_t import log_t, standard_t, standardized
 from metacart.modelling.design import data_of
 
 __all__ = ["Mixture", "NoProposalError", "propose"]
@@ -16,11 +17,11 @@ __all__ = ["Mixture", "NoProposalError", "propose"]
 Array = NDArray[np.float64]
 
 _PILOT = 50  # draws a node that correct the grid over tau
-_FREEDOM = 5.0  # degrees of freedom of the proposal
 _SEARCH, _GRID, _CELLS = 25, 61, 2000  # nodes to find tau's range, nodes and cells of the grid
 _DEPTH = 20.0  # how far below its highest point the grid follows the posterior, in nats
 _STEP = 0.02  # finite differences, in posterior SDs
 _WIDER = 1.6  # times as wide for further spreads: towards 0 their logarithm has a long tail
+_DEFENCE, _FAR, _BEYOND = 0.2, 2.5, 1.2  # with them a share of draws from so much farther away
 _SAME = 0.3  # two modes nearer than so many posterior SDs are one
 # normal effects, a log-concave likelihood and these priors leave one mode (Prékopa 1973)
 _LOG_CONCAVE = frozenset(
@@ -75,13 +76,13 @@ class _Component:
             cell = rng.choice(_CELLS, size=number, p=np.exp(share) / np.exp(share).sum())
             t = edges[cell] + (edges[1] - edges[0]) * rng.uniform(size=number)
         mode, spread = self._given(t)
-        return mode + (spread @ _standard_t(mode.shape, rng)[..., None])[..., 0], t
+        return mode + (spread @ standard_t(mode.shape, rng)[..., None])[..., 0], t
 
     def log_density(self, points: Array, t: Array) -> Array:
         """Return the log density of points (draws, names) and coordinates of tau (draws)."""
         mode, spread = self._given(t)
-        standard = _standardized(spread, points - mode)
-        density = _log_t(standard) - np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
+        standard = standardized(spread, points - mode)
+        density = log_t(standard) - np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
         if len(self.nodes) == 1:
             return np.asarray(density)
         edges, share, _ = self._cells()
@@ -107,9 +108,9 @@ class _Component:
 
         each = np.repeat(np.arange(len(self.nodes)), _PILOT)
         mode, spread = self.mode[each], self.spread[each]
-        standard = _standard_t(mode.shape, rng)
+        standard = standard_t(mode.shape, rng)
         points = mode + (spread @ standard[..., None])[..., 0]
-        log_weight = target.log_density(points, self.nodes[each]) - _log_t(standard)
+        log_weight = target.log_density(points, self.nodes[each]) - log_t(standard)
         log_weight += np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
         height = logsumexp(log_weight.reshape(-1, _PILOT), axis=1) - np.log(_PILOT)
         # a node without any height would leave no curve through the others
@@ -178,9 +179,25 @@ def propose(target: Marginal, rng: np.random.Generator) -> Mixture:
         log_mass += [each.log_mass + log_share for each in found]
     share = softmax(log_mass)
     kept = share > 1e-6
-    return Mixture(
+    proposal = Mixture(
         tuple(each for each, keep in zip(components, kept, strict=True) if keep),
         share[kept] / share[kept].sum(),
+    )
+    return _defended(proposal, target)
+
+
+def _defended(proposal: Mixture, target: Marginal) -> Mixture:
+    """Return it with wider components beside its own, where there are further spreads.
+
+    What lies in their long tails then weighs little more than all else (Hesterberg 1995).
+    """
+    further = [name.startswith("tau") for name in target.names]
+    if not any(further):
+        return proposal
+    widths = np.where(further, _FAR, _BEYOND)
+    return Mixture(
+        proposal.components + tuple(each.widened(widths) for each in proposal.components),
+        np.concatenate([(1.0 - _DEFENCE) * proposal.share, _DEFENCE * proposal.share]),
     )
 
 
@@ -246,7 +263,7 @@ def _same(one: _Component, other: _Component, matters: NDArray[np.bool_] | None 
     mode = _between(other.nodes, other.mode, one.nodes) if len(one.nodes) > 1 else other.mode
     inside = (one.nodes >= other.nodes[0]) & (one.nodes <= other.nodes[-1])
     inside = inside if matters is None else inside & matters
-    distance = _standardized(one.spread, one.mode - mode)
+    distance = standardized(one.spread, one.mode - mode)
     return bool(inside.any() and np.abs(distance[inside]).max() < _SAME)
 
 
@@ -275,20 +292,6 @@ def _onto(target: Marginal, before: _Component, nodes: Array) -> _Component:
     return _Component(nodes, *_conditional(target, nodes, *start))
 
 
-def _standard_t(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    standard = rng.standard_normal(shape)
-    return np.asarray(standard * np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=(shape[0], 1))))
-
-
-def _standardized(spread: Array, distance: Array) -> Array:
-    """Distances in units of lower triangular spreads, by forward substitution."""
-    result = np.empty_like(distance)
-    for row in range(distance.shape[1]):
-        known = (spread[:, row, :row] * result[:, :row]).sum(axis=1)
-        result[:, row] = (distance[:, row] - known) / spread[:, row, row]
-    return result
-
-
 def _between(nodes: Array, values: Array, t: Array) -> Array:
     """Values at t, linear between the nodes and constant beyond them."""
     place = np.clip(t, nodes[0], nodes[-1])
@@ -296,16 +299,6 @@ def _between(nodes: Array, values: Array, t: Array) -> Array:
     part = (place - nodes[low]) / (nodes[low + 1] - nodes[low])
     part = part.reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray((1.0 - part) * values[low] + part * values[low + 1])
-
-
-def _log_t(standard: Array) -> Array:
-    from scipy.special import gammaln
-
-    size = standard.shape[1]
-    constant = gammaln((_FREEDOM + size) / 2.0) - gammaln(_FREEDOM / 2.0)
-    constant -= 0.5 * size * np.log(_FREEDOM * np.pi)
-    squares = (standard**2).sum(axis=1)
-    return np.asarray(constant - 0.5 * (_FREEDOM + size) * np.log1p(squares / _FREEDOM))
 
 
 def _conditional(
