@@ -73,6 +73,11 @@ def population_average(
 
 def _even_average(linear: Array, tau: Array, scale: Scale, nodes: Array, weights: Array) -> Array:
     total = np.zeros_like(linear)
+    if scale.name == "logit":
+        from metacart.inference.kernel_means import add_rates
+
+        add_rates(linear, tau, nodes, weights, total)
+        return total
     for node, weight in zip(nodes, weights, strict=True):
         total += weight * scale.inverse(linear + tau * node)
     return total
