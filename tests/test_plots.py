@@ -739,7 +739,7 @@ def test_intervals_in_cells() -> None:
             {"sort": "efect"},
             (
                 "sort: 'efect' is not known; allowed: None, 'name', 'year', 'effect', "
-                "'precision'; try: did you mean 'effect'?"
+                "'weight', 'precision'; try: did you mean 'effect'?"
             ),
         ),
         (

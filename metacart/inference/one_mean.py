@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from metacart.errors import Fault, InputError
 from metacart.inference.records import attribute
@@ -42,7 +42,10 @@ def of_one_mean[**P, R](verb: Callable[P, R]) -> Callable[P, R]:
     @wraps(verb)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         fit = args[0] if args else kwargs.get("fit")
-        if faults := several_means(fit, f"{verb.__name__}(fit)"):
+        several = isinstance(fit, Mapping) and not hasattr(fit, "attrs")
+        fits = [*cast("Mapping[str, object]", fit).values()] if several else [fit]
+        place = f"{verb.__name__}(fit)"
+        if faults := [fault for each in fits for fault in several_means(each, place)]:
             raise InputError(faults)
         return verb(*args, **kwargs)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "linear_axis", "percent_axis", "ratio_axis"]
+__all__ = ["Axis", "Limits", "linear_axis", "logit_axis", "percent_axis", "ratio_axis"]
 
 Array = NDArray[np.float64]
+Limits = tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Axis:
         Their words.
     label : str
         What is shown, and its unit.
-    log : bool
-        Whether the axis is logarithmic.
+    scale : {"linear", "log", "logit"}
+        What is evenly spaced along it.
     null : float or None
         Where no difference is.
     sides : (str, str) or None
         What lies to the left and to the right of `null`.
+    sides_above : bool
+        Whether they stand in bold above the rows instead of below the axis.
     """
 
     low: float
@@ -40,15 +44,107 @@ class Axis:
     ticks: tuple[float, ...]
     tick_labels: tuple[str, ...]
     label: str = ""
-    log: bool = False
+    scale: Literal["linear", "log", "logit"] = "linear"
     null: float | None = None
     sides: tuple[str, str] | None = None
+    sides_above: bool = False
+
+    @property
+    def log(self) -> bool:
+        """Whether it is logarithmic."""
+        return self.scale == "log"
+
+    def straight(self, values: Array | Sequence[float] | float) -> Array:
+        """Return values on the scale that is evenly spaced along the axis."""
+        array = np.asarray(values, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.scale == "log":
+                return np.log(array)
+            return np.log(array) - np.log1p(-array) if self.scale == "logit" else array
+
+    def natural(self, values: Array | float) -> Array:
+        """Return values of that scale in natural units."""
+        array = np.asarray(values, dtype=np.float64)
+        if self.scale == "log":
+            return np.exp(array)
+        return 1.0 / (1.0 + np.exp(-array)) if self.scale == "logit" else array
+
+    def share(self, value: float) -> float:
+        """Return how far along the axis a value stands, from 0 to 1."""
+        low, at, high = self.straight((self.low, value, self.high)).tolist()
+        return float((at - low) / (high - low))
 
 
-def percent_axis(label: str) -> Axis:
-    """Return the axis of a rate: all of 0 to 100 %, always."""
+def percent_axis(label: str, *, limits: Limits = None) -> Axis:
+    """Return the axis of a rate: all of 0 to 100 %, unless limits are stated."""
     ticks = tuple(step / 5 for step in range(6))
-    return Axis(0.0, 1.0, ticks, tuple(f"{100 * tick:.0f}" for tick in ticks), label)
+    low, high = limits or (0.0, 1.0)
+    if limits:
+        ticks = tuple(tick / 100 for tick in _round_ticks(100 * low, 100 * high))
+    return Axis(low, high, ticks, tuple(f"{100 * tick:g}" for tick in ticks), label)
+
+
+# The ticks of a logit axis, from coarse to fine: below one half, and mirrored above.
+_RATES = (
+    (0.001, 0.01, 0.1),
+    (0.001, 0.01, 0.05, 0.1, 0.25),
+    (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4),
+)
+_MOST_RATES = 9
+
+
+def logit_axis(
+    label: str,
+    *,
+    points: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    limits: Limits = None,
+) -> Axis:
+    """Return a logit axis with ticks in percent; 0 and 100 % lie beyond it, at arrows.
+
+    Parameters
+    ----------
+    label : str
+        What the rate is of.
+    points : sequence of float
+        Rates; those between 0 and 1 are on the axis.
+    intervals : sequence of (float, float)
+        Intervals; what reaches beyond the axis ends in an arrow.
+    limits : (float, float), optional
+        Where the axis begins and ends.
+
+    Returns
+    -------
+    Axis
+    """
+    fine = _mirrored(_RATES[-1])
+    if limits is None:
+        ends = [end for pair in intervals for end in pair]
+        seen = [value for value in (*points, *ends) if fine[0] <= value <= fine[-1]]
+        low, high = min(seen, default=0.1), max(seen, default=0.9)
+        low = max((rate for rate in fine[:-1] if rate <= low), default=fine[0])
+        high = min((rate for rate in fine if rate >= high and rate > low), default=fine[-1])
+    else:
+        low, high = limits
+    inside = [[rate for rate in _mirrored(half) if low <= rate <= high] for half in _RATES]
+    ticks = next((few for few in reversed(inside) if len(few) <= _MOST_RATES), inside[0])
+    if len(ticks) < 2:
+        ticks = [low, high]
+    labels = tuple(f"{100 * tick:.4g}" for tick in ticks)
+    return Axis(low, high, tuple(ticks), labels, label, scale="logit")
+
+
+def _mirrored(half: Sequence[float]) -> list[float]:
+    return [*half, 0.5, *(round(1.0 - rate, 6) for rate in reversed(half))]
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers between two limits, both included."""
+    from matplotlib.ticker import MaxNLocator
+
+    found = MaxNLocator(nbins=6, steps=[1, 2, 5, 10]).tick_values(low, high)
+    inside = [round(float(tick), 12) for tick in found if low - 1e-9 <= tick <= high + 1e-9]
+    return inside if len(inside) > 1 else [low, high]
 
 
 # Where a log axis may end, and the ticks of one that is short, long and very long.
@@ -86,7 +182,9 @@ def ratio_axis(
     points: Sequence[float],
     intervals: Sequence[tuple[float, float]],
     sides: tuple[str, str] | None = None,
+    sides_above: bool = False,
     null: float | None = 1.0,
+    limits: Limits = None,
 ) -> Axis:
     """Return a log axis that holds every point; intervals end where they dwarf the others.
 
@@ -100,8 +198,12 @@ def ratio_axis(
         Intervals; what reaches beyond the axis ends in an arrow.
     sides : (str, str), optional
         What ratios below and above 1 favour.
+    sides_above : bool
+        Whether that stands above the rows.
     null : float, optional
         Where no difference is; the axis goes around it. None for what is no comparison.
+    limits : (float, float), optional
+        Where the axis begins and ends; a null beyond them is not drawn.
 
     Returns
     -------
@@ -115,21 +217,27 @@ def ratio_axis(
     low, high = low / 1.06, high * 1.06
     if null is not None:
         low, high = min(low, 0.5 * null), max(high, 2.0 * null)
-    choices = _powers(low, high, _ENDS)
-    low = max(choice for choice in choices if choice <= low * 1.0001)
-    high = min(choice for choice in choices if choice >= high * 0.9999)
+    if limits is None:
+        choices = _powers(low, high, _ENDS)
+        low = max(choice for choice in choices if choice <= low * 1.0001)
+        high = min(choice for choice in choices if choice >= high * 0.9999)
+    else:
+        low, high = limits
+        null = null if null is not None and low <= null <= high else None
     digits = next(digits for most, digits in _DIGITS if high / low <= most * 1.0001)
     ticks = [tick for tick in _powers(low, high, digits) if low <= tick <= high]
     ticks = ticks[:: -(-len(ticks) // _MOST_TICKS)]
+    ticks = ticks if len(ticks) > 1 else [low, high]
     return Axis(
         low,
         high,
         tuple(ticks),
         tuple(f"{tick:g}" if 1e-4 <= tick < 1e6 else f"{tick:.0e}" for tick in ticks),
         label,
-        log=True,
+        scale="log",
         null=null,
-        sides=sides,
+        sides=None if null is None else sides,
+        sides_above=sides_above,
     )
 
 
@@ -139,8 +247,12 @@ def linear_axis(
     points: Sequence[float],
     intervals: Sequence[tuple[float, float]],
     null: float | None = None,
+    limits: Limits = None,
 ) -> Axis:
     """Return a linear axis that holds every point; intervals end where they dwarf the others."""
+    if limits is not None:
+        given = _round_ticks(*limits)
+        return Axis(*limits, tuple(given), tuple(f"{t:g}".replace("-", "−") for t in given), label)
     from matplotlib.ticker import MaxNLocator
 
     seen = _finite([*points, *([] if null is None else [null])], 1)

@@ -110,7 +110,9 @@ def null_of(fit: xr.DataTree) -> float | None:
     return None if design_of(fit).attrs["quantity"] else 1.0
 
 
-def favours(fit: xr.DataTree) -> tuple[str, str] | None:
+def favours(
+    fit: xr.DataTree, *, named: tuple[str, str] = ("← favours {}", "favours {} →")
+) -> tuple[str, str] | None:
     """Return what ratios below and above one favour, where the spec says enough."""
     spec = spec_of(fit)
     if measure_of(scale_of(design_of(fit))) != "ratio" or spec.exposure is None:
@@ -119,8 +121,9 @@ def favours(fit: xr.DataTree) -> tuple[str, str] | None:
 
     words = EXPOSURES.get(spec.exposure, spec.exposure.replace("_", " "))
     with_, without = _SIDES.get(spec.exposure, (words, f"no {words}"))
-    sides = (f"favours {with_}", f"favours {without}")
-    return sides if better_of(spec, scale_of(design_of(fit))) == "lower" else sides[::-1]
+    lower = better_of(spec, scale_of(design_of(fit))) == "lower"
+    sides = (with_, without) if lower else (without, with_)
+    return named[0].format(sides[0]), named[1].format(sides[1])
 
 
 def _outcome(spec: ModelSpec) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -44,12 +45,14 @@ class Bias:
 
 
 def bias_of(
-    fit: xr.DataTree, studies: StudySource | None, tool: Tool | Literal[False] | None
+    fits: Sequence[xr.DataTree],
+    studies: StudySource | None,
+    tool: Tool | Literal[False] | None,
 ) -> Bias | None:
-    """Return the lights of a fit's studies, or nothing where none are to be drawn.
+    """Return the lights of the studies of some fits, or nothing where none are to be drawn.
 
     A fit holds its evidence table, not the files of its studies: these come as `studies`. Without
-    a choice of the tool it is that of the question.
+    a choice of the tool it is that of the first fit's question.
     """
     if tool is not None:
         refuse_unknown("risk_of_bias", tool, [*TOOLS, False])
@@ -64,8 +67,9 @@ def bias_of(
                 f"plot_forest(fit, studies=load_studies(), risk_of_bias='{tool}')",
             )
         )
-    chosen = tool or tool_for(spec_of(fit))
-    wanted = list(dict.fromkeys(evidence_of(fit)["study"].astype(str)))
+    chosen = tool or tool_for(spec_of(fits[0]))
+    named = [study for fit in fits for study in evidence_of(fit)["study"].astype(str)]
+    wanted = list(dict.fromkeys(named))
     collection = studies_of(studies)
     table = risk_of_bias(collection, tool=chosen)
     _check(wanted, collection.ids, set(table["study"]), chosen)
@@ -76,12 +80,12 @@ def bias_of(
     instrument = INSTRUMENTS[chosen]
     marks = letters([*instrument.items])
     # a letter stays with its item
-    named = "; ".join(f"{marks[item]}\u00a0{text}" for item, text in instrument.items.items())
+    items = "; ".join(f"{marks[item]}\u00a0{text}" for item, text in instrument.items.items())
     return Bias(
         Grid("bias", "Risk of bias", marks),
         lights,
         light_key(chosen, {*table["light"]}),
-        f"Risk of bias, {instrument.title}: {named}. {deciders(table)}",
+        f"Risk of bias, {instrument.title}: {items}. {deciders(table)}",
     )
 
 

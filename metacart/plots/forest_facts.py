@@ -24,7 +24,9 @@ from metacart.plots.facts import (
     subtracted,
     title_of,
 )
-from metacart.plots.forest_rows import Difference, Estimate, ForestRow, counted
+from metacart.plots.forest_layouts import Evidence, Layout
+from metacart.plots.forest_order import counted
+from metacart.plots.forest_rows import Difference, Estimate, ForestRow
 from metacart.results.contrast import contrast, mostly_prior
 from metacart.results.heterogeneity import heterogeneity
 from metacart.results.numbers import describe
@@ -42,6 +44,7 @@ _GREEK = {
     "baseline": "baseline of counts",
 }  # fmt: skip
 _SHORT = {"hazard ratio": "HR", "odds ratio": "OR", "risk ratio": "RR"}
+_COUNTS = ("events", "total", "control_events", "control_total")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,11 @@ class Facts:
         What the natural scale is.
     title, alt : str
         For readers who do not see the figure.
-    axis_label, estimate_heading, evidence_heading : str
-        Headings.
-    counts : mapping of str to str
+    evidence : {"arms", "groups", "estimates"}
+        What the studies report.
+    axis_label, estimate_heading, measure_words : str
+        Headings, and the measure in full.
+    sums : mapping of str to mapping of str to float
         Events and patients of ``""`` (all studies) and of each subgroup.
     sides : (str, str) or None
         What ratios below and above one favour.
@@ -64,6 +69,8 @@ class Facts:
         Where no difference is.
     moderator : str
         The word before the level in the headings of subgroups.
+    levels : tuple of str
+        The subgroups.
     differences : tuple of Difference
         Between subgroups.
     notes : tuple of str
@@ -77,13 +84,15 @@ class Facts:
     measure: Measure
     title: str
     alt: str
+    evidence: Evidence
     axis_label: str
     estimate_heading: str
-    evidence_heading: str
-    counts: Mapping[str, str]
+    measure_words: str
+    sums: Mapping[str, Mapping[str, float]]
     sides: tuple[str, str] | None = None
     null: float | None = 1.0
     moderator: str = ""
+    levels: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
     warning: str = ""
@@ -91,7 +100,11 @@ class Facts:
 
 
 def gather(
-    fit: xr.DataTree, rows: Sequence[ForestRow], *, subgroups: str | Literal[False] | None
+    fit: xr.DataTree,
+    rows: Sequence[ForestRow],
+    *,
+    subgroups: str | Literal[False] | None,
+    layout: Layout,
 ) -> Facts:
     """Return what stands around the rows of a fit's forest plot.
 
@@ -103,6 +116,8 @@ def gather(
         Its ``forest_table``, read.
     subgroups : str or False, optional
         The moderator of the blocks; the first categorical one by default, False for none.
+    layout : Layout
+        How the two sides of a comparison are named.
 
     Returns
     -------
@@ -112,11 +127,15 @@ def gather(
     scale = scale_of(design)
     measure = measure_of(scale)
     studies = [row for row in rows if row.kind == "study"]
-    moderator, differences, remark = _differences(fit, subgroups, measure)
+    moderator, levels, differences, remark = _differences(fit, subgroups, measure)
+    levels = tuple(level for level in levels if any(row.subgroup == level for row in studies))
+    summed = {row.subgroup for row in rows if row.kind == "subgroup"}
+    alone = [level for level in levels if level not in summed]
     size = _size(studies)
+    ratio = capital(ratio_name(fit))
     heading = {
         "rate": f"{scale.natural.capitalize()}\n%",
-        "ratio": _SHORT.get(ratio_name(fit), capital(ratio_name(fit))),
+        "ratio": _SHORT.get(ratio_name(fit), ratio),
         "value": "Estimate",
     }
     notes = [
@@ -124,6 +143,7 @@ def gather(
         _rows(fit, studies, measure),
         _estimands(fit, rows, measure),
         _transplant(fit),
+        "A subgroup of one study has no summary of its own." if alone else "",
         remark,
     ]
     return Facts(
@@ -132,11 +152,17 @@ def gather(
         alt=_alt(title_of(fit), rows, measure, size),
         axis_label=axis_words(fit),
         estimate_heading=heading[measure],
-        evidence_heading="Events/\npatients" if counted(studies) else "Reported",
-        counts=_counts(studies),
-        sides=favours(fit),
+        evidence=_evidence(studies),
+        measure_words={
+            "rate": f"{scale.natural.capitalize()}, %",
+            "ratio": ratio,
+            "value": "Estimate",
+        }[measure],
+        sums=_sums_of(studies),
+        sides=favours(fit, named=layout.favours),
         null=null_of(fit),
         moderator=name_of(moderator) if moderator else "",
+        levels=levels,
         differences=differences,
         notes=tuple(note for note in notes if note),
         warning=failure_of(fit),
@@ -148,18 +174,21 @@ def _sums(studies: Sequence[ForestRow]) -> tuple[float, float]:
     return sum(row.events for row in studies), sum(row.total for row in studies)
 
 
-def _counts(studies: Sequence[ForestRow]) -> dict[str, str]:
-    """Return events and patients of all studies and of each subgroup, where they are counts."""
-    blocks = {"": studies} | {
-        level: [row for row in studies if row.subgroup == level]
-        for level in {row.subgroup for row in studies}
-        if level
-    }
-    sums = {level: _sums(block) for level, block in blocks.items()}
+def _evidence(studies: Sequence[ForestRow]) -> Evidence:
+    if counted(studies):
+        return "arms"
+    groups = all(np.isfinite(value) for row in studies for value in row.counts.values())
+    return "groups" if groups else "estimates"
+
+
+def _sums_of(studies: Sequence[ForestRow]) -> dict[str, dict[str, float]]:
+    """Return what all studies and each subgroup counted, where each of them counted it."""
     return {
-        level: f"{events:.0f}/{total:.0f}"
-        for level, (events, total) in sums.items()
-        if np.isfinite(total)
+        level: {
+            name: sum(row.counts[name] for row in studies if level in ("", row.subgroup))
+            for name in _COUNTS
+        }
+        for level in ("", *dict.fromkeys(row.subgroup for row in studies))
     }
 
 
@@ -292,11 +321,11 @@ def _transplant(fit: xr.DataTree) -> str:
 
 def _differences(
     fit: xr.DataTree, subgroups: str | Literal[False] | None, measure: Measure
-) -> tuple[str, tuple[Difference, ...], str]:
+) -> tuple[str, tuple[str, ...], tuple[Difference, ...], str]:
     groups = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
     chosen = [item for item in groups if subgroups in (None, item.name)]
     if not chosen:
-        return "", (), ""
+        return "", (), (), ""
     reference, *others = chosen[0].levels
     differences, remarks = [], []
     for level in others:
@@ -321,7 +350,7 @@ def _differences(
         remarks.append(
             f"{capital(level)} against {reference} ({row['estimand']}): {table.attrs['note']}."
         )
-    return chosen[0].name, tuple(differences), " ".join(remarks)
+    return chosen[0].name, chosen[0].levels, tuple(differences), " ".join(remarks)
 
 
 def _doubt(table: pd.DataFrame, row: pd.Series[Any]) -> str:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metacart.errors import Fault, InputError
 from metacart.plots.facts import Measure, Reported, capital
+from metacart.plots.forest_columns import Writer
+from metacart.plots.forest_order import ordered
 from metacart.plots.layout import Row
-from metacart.plots.numbers import number, span
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "SORTS",
     "Difference",
+    "Entry",
     "Estimate",
     "ForestRow",
     "Lines",
-    "counted",
+    "decimals",
     "forest_lines",
+    "merged",
     "read_rows",
-    "sizes",
 ]
 
-SORTS = (None, "name", "year", "effect", "precision")
 INDENT = "\u2002"  # an en space, which the page repeats on every line
 # The footnotes of medical journals, in their order.
 SIGNS = ("*", "†", "‡", "§", "¶", "‖", "**", "††", "‡‡", "§§", "¶¶", "‖‖")
@@ -62,6 +62,8 @@ class ForestRow:
         A footnote.
     places : int or None
         How many decimals a ratio was printed with.
+    details : mapping of str to object
+        What else the evidence and the user's own table say of a study, by column.
     """
 
     kind: str
@@ -78,6 +80,13 @@ class ForestRow:
     model: Estimate
     flag: str
     places: int | None = None
+    details: Mapping[Any, Any] = MappingProxyType({})
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What was counted: events and patients, and those of a second group."""
+        names = ("events", "total", "control_events", "control_total")
+        return {name: _number_or_nan(self.details.get(name)) for name in names}
 
     @property
     def naive(self) -> bool:
@@ -107,14 +116,16 @@ class Difference:
     flag: str = ""
 
 
-def read_rows(table: pd.DataFrame, findings: Sequence[Reported]) -> list[ForestRow]:
-    """Return the rows of a forest table; `findings` names its studies, in the same order."""
+def read_rows(
+    table: pd.DataFrame, findings: Sequence[Reported], details: pd.DataFrame
+) -> list[ForestRow]:
+    """Return the rows of a forest table; the others name its studies, in the same order."""
 
     def estimate(record: Mapping[Any, Any], name: str) -> Estimate:
         values = (record[name], record[f"{name}_lower"], record[f"{name}_upper"])
         return Estimate(*(_number_or_nan(value) for value in values))
 
-    names = iter(findings)
+    names, more = iter(findings), iter(details.to_dict("records"))
     rows = []
     for record in table.to_dict("records"):
         study = record["row"] == "study"
@@ -135,6 +146,7 @@ def read_rows(table: pd.DataFrame, findings: Sequence[Reported]) -> list[ForestR
                 model=estimate(record, "shrunken"),
                 flag=_text(record["flag"]),
                 places=finding.places,
+                details=next(more) if study else MappingProxyType({}),
             )
         )
     return rows
@@ -149,16 +161,7 @@ def _text(value: Any) -> str:
 
 
 def _number_or_nan(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-
-def _percent(weight: float) -> str:
-    if np.isnan(weight):
-        return ""
-    return "<1" if 0 < weight < 0.5 else f"{weight:.0f}"
+    return float("nan") if _missing(value) else float(value)
 
 
 def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
@@ -172,23 +175,35 @@ def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
     return int(np.clip(1 - np.floor(np.log10(narrowest)), 0, 6))
 
 
-def counted(studies: Sequence[ForestRow]) -> bool:
-    """Whether the studies report counts of patients."""
-    return bool(studies) and all(np.isfinite(row.total) for row in studies)
-
-
-def sizes(studies: Sequence[ForestRow], measure: Measure) -> NDArray[np.float64]:
-    """Return what the areas of the squares show: patients where counted, else precision."""
-    if counted(studies):
-        return np.asarray([row.total for row in studies])
-    lower = np.asarray([row.crude.lower for row in studies])
-    upper = np.asarray([row.crude.upper for row in studies])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        width = np.log(upper / lower) if measure == "ratio" else upper - lower
-    return np.asarray(width**-2.0, dtype=np.float64)
-
-
 # --- rows ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row, and by panel what each fit says there."""
+
+    said: dict[str, ForestRow]
+
+    @property
+    def first(self) -> ForestRow:
+        """What the first fit says that says anything."""
+        return next(iter(self.said.values()))
+
+
+def merged(panels: Mapping[str, Sequence[ForestRow]]) -> list[Entry]:
+    """Return the rows of several fits as one list; what fits share stands in one row."""
+    entries: dict[tuple[object, ...], Entry] = {}
+    for panel, rows in panels.items():
+        seen: Counter[tuple[str, ...]] = Counter()
+        for row in rows:
+            name = (row.study, row.arm) if row.kind == "study" else (row.label,)
+            key = (row.kind, row.subgroup, *name)
+            seen[key] += 1
+            entries.setdefault((*key, seen[key]), Entry({})).said[panel] = row
+    return [*entries.values()]
+
+
+Cells = dict[str, dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -200,23 +215,26 @@ class Lines:
     rows : list of Row
         From the top; a name begins with its kind: ``study:``, ``heading:``, ``subgroup:``,
         ``summary:``, ``prediction:`` or ``difference:``.
-    cells : dict of str to dict of str to str
-        Text by column and row.
-    estimates : dict of str to ForestRow
+    shared : dict of str to dict of str to str
+        Text by column and row, of columns that all fits share.
+    cells : dict of str to dict of str to dict of str to str
+        Text by panel, column and row.
+    entries : dict of str to Entry
         What is drawn, by row.
-    differences : dict of str to Difference
-        What is said, by row.
+    differences : dict of str to dict of str to Difference
+        What is said, by row and panel.
     footnotes : dict of str to str
         Sign by text.
     """
 
     rows: list[Row] = field(default_factory=list)
-    cells: dict[str, dict[str, str]] = field(default_factory=dict)
-    estimates: dict[str, ForestRow] = field(default_factory=dict)
-    differences: dict[str, Difference] = field(default_factory=dict)
+    shared: Cells = field(default_factory=dict)
+    cells: dict[str, Cells] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    differences: dict[str, dict[str, Difference]] = field(default_factory=dict)
     footnotes: dict[str, str] = field(default_factory=dict)
 
-    def add(self, row: Row, **cells: str) -> str:
+    def add(self, row: Row, shared: Mapping[str, str], cells: Cells) -> str:
         """Add a row below the others and return its name; one that is taken gets a number."""
         taken = {other.name for other in self.rows}
         name, count = row.name, 1
@@ -224,15 +242,21 @@ class Lines:
             count += 1
             name = f"{row.name}#{count}"
         self.rows.append(replace(row, name=name))
-        for column, text in cells.items():
-            if text:
-                self.cells.setdefault(column, {})[name] = text
+        places = [(self.shared, shared)]
+        places += [(self.cells.setdefault(panel, {}), own) for panel, own in cells.items()]
+        for place, own in places:
+            for column, text in own.items():
+                if text:
+                    place.setdefault(column, {})[name] = text
         return name
 
-    def of(self, *kinds: str) -> dict[str, ForestRow]:
-        """Return what is drawn in some kinds of rows, from the top."""
-        names = [row.name for row in self.rows if row.name in self.estimates]
-        return {name: self.estimates[name] for name in names if name.split(":")[0] in kinds}
+    def of(self, panel: str, *kinds: str) -> dict[str, ForestRow]:
+        """Return what one fit says in some kinds of rows, from the top."""
+        return {
+            row.name: self.entries[row.name].said[panel]
+            for row in self.rows
+            if row.name.split(":")[0] in kinds and panel in self.entries[row.name].said
+        }
 
     def sign(self, flag: str) -> str:
         """Return the signs of footnotes parted by semicolons, the same for the same text."""
@@ -245,123 +269,123 @@ class Lines:
         return "".join(signs)
 
 
-def _ordered(studies: list[ForestRow], sort: str | None, measure: Measure) -> list[ForestRow]:
-    if sort == "name":
-        return sorted(studies, key=lambda row: (row.label.casefold(), row.arm.casefold()))
-    if sort == "effect":
-        return sorted(studies, key=lambda row: row.crude.middle)
-    if sort == "precision":
-        order = np.argsort(-sizes(studies, measure), kind="stable")
-        return [studies[position] for position in order]
-    if sort == "year":
-        if all(np.isnan(row.year) for row in studies):
-            raise InputError(
-                Fault(
-                    "sort",
-                    "'year', but the evidence has no column 'year'",
-                    "None, 'name', 'effect', 'precision'",
-                    "add a column 'year' to the evidence",
-                )
-            )
-        return sorted(studies, key=lambda row: np.inf if np.isnan(row.year) else row.year)
-    return studies
-
-
 def forest_lines(
-    rows: Sequence[ForestRow],
+    entries: Sequence[Entry],
+    writers: Mapping[str, Writer],
     *,
-    measure: Measure,
-    counts: Mapping[str, str],
+    levels: Sequence[str] = (),
     moderator: str = "",
-    differences: Sequence[Difference] = (),
+    differences: Mapping[str, Sequence[Difference]] = MappingProxyType({}),
     sort: str | None = None,
-    prediction: bool = True,
+    prediction: str | Literal[False] = "bar",
+    arms: bool = True,
 ) -> Lines:
     """Return the rows of a forest plot from the top to the bottom.
 
     Parameters
     ----------
-    rows : sequence of ForestRow
-        From ``read_rows``.
-    measure : {"rate", "ratio", "value"}
-        What the natural scale is.
-    counts : mapping of str to str
-        Events and patients by subgroup, and of all studies under ``""``.
+    entries : sequence of Entry
+        From ``merged``.
+    writers : mapping of str to Writer
+        By panel what writes its cells; the first one's layout names the rows.
+    levels : sequence of str
+        The blocks; none where there is but one.
     moderator : str
         The word before the level in headings.
-    differences : sequence of Difference
-        Between subgroups.
-    sort : {None, "name", "year", "effect", "precision"}
+    differences : mapping of str to sequence of Difference
+        By panel, between subgroups.
+    sort : {None, "name", "year", "effect", "weight", "precision"}
         The order of studies, inside their subgroups.
-    prediction : bool
-        Whether the next study gets a row.
+    prediction : {"bar", "density"} or False
+        How the next study is drawn, or that it gets no row.
+    arms : bool
+        Whether arms have a column; if not, studies with several rows are named with theirs.
 
     Returns
     -------
     Lines
     """
     lines = Lines()
+    first, lead = next(iter(writers.items()))
+    layout = lead.layout
     of_kind = {
-        kind: [row for row in rows if row.kind == kind]
+        kind: [entry for entry in entries if entry.first.kind == kind]
         for kind in ("study", "subgroup", "summary", "prediction")
     }
-    studies = _ordered(of_kind["study"], sort, measure)
-    places = decimals(studies, measure)
-    levels = list(dict.fromkeys(row.subgroup for row in of_kind["subgroup"]))
+    studies = ordered(of_kind["study"], sort, lead.measure, first)
+    several = Counter(entry.first.label for entry in studies)
 
-    def numbers(
-        estimate: Estimate, places: int | None = places, *, signed: bool = False
-    ) -> dict[str, str]:
-        return {
-            "estimate": number(estimate.middle, measure, places),
-            "interval": span(estimate.lower, estimate.upper, measure, places, signed=signed),
-        }
+    def written(entry: Entry, write: Callable[[Writer, ForestRow], dict[str, str]]) -> Cells:
+        return {panel: write(writers[panel], row) for panel, row in entry.said.items()}
 
-    def add_studies(block: Sequence[ForestRow], indent: str) -> None:
-        for position, row in enumerate(block):
+    def add_studies(block: Sequence[Entry], indent: str) -> None:
+        for position, entry in enumerate(block):
+            row = entry.first
+            label = row.label
+            if not arms and row.arm and several[label] > 1:
+                label = f"{label}, {row.arm}"
+            flags = dict.fromkeys(
+                flag for each in entry.said.values() for flag in each.flag.split("; ") if flag
+            )
             name = lines.add(
                 Row(
                     f"study:{row.study}" + (f"/{row.arm}" if row.arm else ""),
-                    shade=position % 2 == 0,
+                    shade=layout.shade and position % 2 == 0,
                 ),
-                study=f"{indent}{row.label}{lines.sign(row.flag)}",
-                arm=row.arm,
-                evidence=row.reported,
-                weight=_percent(row.weight),
-                **numbers(row.crude, places if row.places is None else row.places),
+                {
+                    "study": f"{indent}{label}{lines.sign('; '.join(flags))}",
+                    "arm": row.arm,
+                    "year": "" if np.isnan(row.year) else f"{row.year:.0f}",
+                },
+                written(entry, Writer.study),
             )
-            lines.estimates[name] = row
+            lines.entries[name] = entry
 
-    def add_pooled(row: ForestRow, place: Row, text: str, count: str = "") -> None:
-        words = f"{text}{lines.sign(row.flag)}"
+    def add_pooled(entry: Entry, place: Row, text: str, level: str | None = None) -> None:
+        words = text.format(label=entry.first.label, Label=capital(entry.first.label))
         name = lines.add(
-            replace(place, bold=True), study=words, evidence=count, **numbers(row.model)
+            replace(place, bold=layout.bold),
+            {"study": f"{words}{lines.sign(entry.first.flag)}"},
+            written(entry, lambda writer, row: writer.pooled(row, level)),
         )
-        lines.estimates[name] = row
+        lines.entries[name] = entry
 
     for level in levels:
         heading = f"{moderator}: {level}" if moderator else level
         space = 0.07 if lines.rows else 0.0
-        lines.add(Row(f"heading:{level}", bold=True, space=space), study=heading)
-        add_studies([row for row in studies if row.subgroup == level], INDENT)
-        for row in of_kind["subgroup"]:
-            if row.subgroup == level:
-                place = Row(f"subgroup:{level}, {row.label}")
-                add_pooled(row, place, f"{INDENT}{capital(row.label)}", counts.get(level, ""))
+        lines.add(Row(f"heading:{level}", bold=True, space=space), {"study": heading}, {})
+        add_studies([entry for entry in studies if entry.first.subgroup == level], INDENT)
+        for entry in of_kind["subgroup"]:
+            if entry.first.subgroup == level:
+                place = Row(f"subgroup:{level}, {entry.first.label}")
+                add_pooled(entry, place, f"{INDENT}{layout.subtotal}", level)
     if not levels:
         add_studies(studies, "")
-    for first, row in zip([True, *[False] * len(rows)], of_kind["summary"], strict=False):
-        text = f"All studies, {row.label}" if levels else capital(row.label)
-        place = Row(f"summary:{row.label}", ruled=first, space=0.08 if first else 0.0)
-        add_pooled(row, place, text, counts.get("", "") if first else "")
-    for row in of_kind["prediction"] if prediction else ():
-        add_pooled(row, Row(f"prediction:{row.label}"), capital(row.label))
-    for position, item in enumerate(differences):
-        first = position == 0
-        name = lines.add(
-            Row(f"difference:{item.label}", ruled=first, space=0.08 if first else 0.0),
-            study=f"{capital(item.label)}{lines.sign(item.flag)}",
-            **numbers(item.estimate, signed=measure != "ratio"),
-        )
-        lines.differences[name] = item
+    for number, entry in enumerate(of_kind["summary"]):
+        top = number == 0
+        place = Row(f"summary:{entry.first.label}", ruled=top, space=0.08 if top else 0.0)
+        add_pooled(entry, place, layout.total if levels else layout.alone, "" if top else None)
+    for entry in of_kind["prediction"] if prediction else ():
+        tall = 1.9 if prediction == "density" else 1.0
+        add_pooled(entry, Row(f"prediction:{entry.first.label}", tall=tall), "{Label}")
+    _add_differences(lines, writers, differences)
     return lines
+
+
+def _add_differences(
+    lines: Lines, writers: Mapping[str, Writer], differences: Mapping[str, Sequence[Difference]]
+) -> None:
+    labels = dict.fromkeys(item.label for items in differences.values() for item in items)
+    for position, label in enumerate(labels):
+        here = {
+            panel: item for panel, items in differences.items() for item in items
+            if item.label == label
+        }  # fmt: skip
+        flags = dict.fromkeys(item.flag for item in here.values() if item.flag)
+        top = position == 0
+        name = lines.add(
+            Row(f"difference:{label}", ruled=top, space=0.08 if top else 0.0),
+            {"study": f"{capital(label)}{lines.sign('; '.join(flags))}"},
+            {panel: writers[panel].difference(item) for panel, item in here.items()},
+        )
+        lines.differences[name] = here

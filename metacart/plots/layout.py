@@ -7,10 +7,12 @@ are. Marks are ArviZ visuals in a `PlotCollection`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from metacart.errors import Fault, InputError
 from metacart.plots.axes import Axis
 from metacart.plots.canvas import lay_flat, open_canvas, place
 from metacart.plots.files import save_figure
@@ -24,21 +26,27 @@ from metacart.plots.measure import (
     MARGIN,
     SIZE,
     SMALL,
-    SMALL_LINE,
     drawable,
     text_width,
     warn_of_letters,
     wrap,
 )
 from metacart.plots.page import Align, Column, Key, Page, Panel, Row, intervals
+from metacart.plots.sides import (
+    draw_sides_above,
+    draw_sides_below,
+    height_above,
+    height_below,
+)
 
 __all__ = ["Column", "Grid", "Key", "Page", "Panel", "Row", "intervals", "open_page", "save_figure"]
 
 Part = Column | Panel | Grid
 
 _RULE = 0.04  # below the headings
-_SIDES = 0.22  # from the axis down to what each side favours
 _AXIS_LABEL = 0.20
+_NARROW = 1.3  # inches that a panel has at least
+_WIDEST = (2.4, 1.8, 1.4, 1.1)  # beyond which cells are wrapped, the wider the better
 
 
 def open_page(
@@ -50,6 +58,7 @@ def open_page(
     key: Sequence[Key] = (),
     backend: str = "matplotlib",
     least: float = 0.0,
+    wide: float | None = None,
 ) -> Page:
     """Lay a page out and draw its text.
 
@@ -69,21 +78,27 @@ def open_page(
         ``"none"`` draws nothing and keeps the structure.
     least : float
         Inches that the page is wide at least, for its notes.
+    wide : float, optional
+        Inches that the page is wide: its panels take what the columns leave.
 
     Returns
     -------
     Page
+
+    Raises
+    ------
+    InputError
+        Where the columns leave no room for the panels.
     """
     bold = {row.name for row in rows if row.bold}
     parts = [p for p in parts if not isinstance(p, Column) or any(p.cells.values())]
-    cells = {part.name: _cells(part, bold) for part in parts if isinstance(part, Column)}
-    widths = _widths(parts, cells, bold)
+    parts, cells, widths = _fitted(parts, bold, wide)
     left, x = {}, MARGIN
     for part in parts:
         left[part.name] = x
         x += widths[part.name] + GAP
     width = max(x - GAP + MARGIN, least)
-    top = 0.10 + max((_heading_height(part) for part in parts), default=LINE)
+    top = 0.10 + max((_heading_height(part, widths[part.name]) for part in parts), default=LINE)
     centre, height, bottom = _heights(rows, cells, top)
     panels = [part for part in parts if isinstance(part, Panel)]
     under = max((_under(panel.axis, widths[panel.name]) for panel in panels), default=0.0)
@@ -124,10 +139,48 @@ def _cells(part: Column, bold: set[str]) -> dict[str, str]:
     return cells
 
 
-def _heading_height(part: Part) -> float:
+def _fitted(
+    parts: Sequence[Part], bold: set[str], wide: float | None
+) -> tuple[list[Part], dict[str, dict[str, str]], dict[str, float]]:
+    """Return the parts, their cells and their widths, on a page of a stated width or a free one."""
+    parts = [*parts]
+    need = 0.0
+    for widest in (None,) if wide is None else _WIDEST:
+        narrow = [
+            replace(part, widest=min(part.widest, widest))
+            if isinstance(part, Column) and widest
+            else replace(part, width=_NARROW)
+            if isinstance(part, Panel) and wide is not None
+            else part
+            for part in parts
+        ]
+        cells = {part.name: _cells(part, bold) for part in narrow if isinstance(part, Column)}
+        widths = _widths(narrow, cells, bold)
+        if wide is None:
+            return narrow, cells, widths
+        need = 2 * MARGIN + sum(widths.values()) + GAP * (len(widths) - 1)
+        panels = [part.name for part in narrow if isinstance(part, Panel)]
+        # the marks are what a figure is for: text is wrapped before they shrink by much
+        enough = _NARROW if widest == _WIDEST[-1] else 2.0
+        if need + len(panels) * (enough - _NARROW) <= wide + 1e-9:
+            for name in panels:
+                widths[name] += (wide - need) / len(panels)
+            return narrow, cells, widths
+    raise InputError(
+        Fault(
+            "width",
+            f"{wide:g} inches leave no room for the marks",
+            f"at least {np.ceil(10 * need) / 10:.1f} inches with these columns",
+            "fewer columns",
+        )
+    )
+
+
+def _heading_height(part: Part, width: float) -> float:
     if isinstance(part, Grid):
         return grid_height(part)
-    return LINE * (part.heading.count("\n") + 1)
+    above = height_above(part.axis, width) if isinstance(part, Panel) else 0.0
+    return LINE * (part.heading.count("\n") + 1 if part.heading or not above else 0) + above
 
 
 def _widths(
@@ -173,7 +226,7 @@ def _heights(
     y = top + _RULE + 0.04
     for row in rows:
         lines = max([1, *(column.get(row.name, "").count("\n") + 1 for column in cells.values())])
-        height[row.name] = base + (lines - 1) * LINE
+        height[row.name] = row.tall * base + (lines - 1) * LINE
         y += row.space
         centre[row.name] = y + height[row.name] / 2
         y += height[row.name]
@@ -182,30 +235,13 @@ def _heights(
 
 def _under(axis: Axis, width: float) -> float:
     """Return the room below the rows for ticks, sides and label."""
-    return 0.24 + _sides_height(_sides(axis, width)) + (0.18 if axis.label else 0.0)
+    label = 0.18 + LINE * _label(axis, width).count("\n") if axis.label else 0.0
+    return 0.24 + height_below(axis, width) + label
 
 
-def _sides(axis: Axis, width: float) -> list[tuple[str, float]]:
-    """Return what each side favours with its left edge, beside the null and inside the panel."""
-    if axis.sides is None or axis.null is None:
-        return []
-    ends = (axis.low, axis.null, axis.high)
-    low, null, high = np.log(ends) if axis.log else ends
-    middle, gap = width * float((null - low) / (high - low)), 0.07
-    below, above = (
-        wrap(text, width / 2 - gap, size=SMALL)
-        for text in (f"← {axis.sides[0]}", f"{axis.sides[1]} →")
-    )
-    wide = [
-        max(text_width(line, size=SMALL) for line in text.split("\n")) for text in (below, above)
-    ]
-    right = min(max(middle + gap, wide[0] + 2 * gap), width - wide[1])
-    return [(below, min(middle - gap, right - 2 * gap) - wide[0]), (above, right)]
-
-
-def _sides_height(sides: list[tuple[str, float]]) -> float:
-    lines = max((text.count("\n") + 1 for text, _ in sides), default=0)
-    return 0.16 + SMALL_LINE * (lines - 1) if lines else 0.0
+def _label(axis: Axis, width: float) -> str:
+    """Return the words below an axis, in lines that hardly reach beyond it."""
+    return wrap(axis.label, width + 0.5)
 
 
 # --- matplotlib: axes ----------------------------------------------------------------
@@ -213,8 +249,8 @@ def _sides_height(sides: list[tuple[str, float]]) -> float:
 
 def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
     plot.patch.set_visible(False)
-    if axis.log:
-        plot.set_xscale("log")
+    if axis.scale != "linear":
+        plot.set_xscale(axis.scale)
         plot.set_xlim(axis.low, axis.high)
     else:
         edge = 0.02 * (axis.high - axis.low)
@@ -227,27 +263,14 @@ def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
     for side in ("left", "right", "top"):
         plot.spines[side].set_visible(False)
     plot.spines["bottom"].set(linewidth=0.7, bounds=(axis.low, axis.high))
-    sides = _sides(axis, width)
-    for (text, left), name in zip(sides, ("below", "above"), strict=False):
-        for number, line in enumerate(text.split("\n")):
-            plot.annotate(
-                drawable(line),
-                (0.0, 0.0),
-                xycoords="axes fraction",
-                xytext=(72 * left, -72 * (_SIDES + SMALL_LINE * number)),
-                textcoords="offset points",
-                va="top",
-                fontsize=SMALL,
-                color=COLOURS["muted"],
-                gid=f"favours_{name}",
-            )
-    below = _AXIS_LABEL + _sides_height(sides)
-    if axis.label:
+    draw_sides_below(plot, axis, width)
+    below = _AXIS_LABEL + height_below(axis, width)
+    for number, line in enumerate(_label(axis, width).split("\n") if axis.label else ()):
         plot.annotate(
-            drawable(axis.label),
+            drawable(line),
             (0.5, 0),
             xycoords="axes fraction",
-            xytext=(0, -72 * below),
+            xytext=(0, -72 * (below + LINE * number)),
             textcoords="offset points",
             ha="center",
             va="top",
@@ -290,12 +313,18 @@ def _draw_table(
             continue
         align: Align = part.align if isinstance(part, Column) else "center"
         x = left[part.name] + where[align] * widths[part.name]
+        above = 0.0
+        if isinstance(part, Panel):
+            above = height_above(part.axis, widths[part.name])
+            draw_sides_above(
+                table, part.axis, widths[part.name], left=left[part.name], bottom=page.top
+            )
         if part.heading:
             words(
                 part.heading,
                 table,
                 x=x,
-                y=page.top,
+                y=page.top - above,
                 align=align,
                 anchor="bottom",
                 bold=True,
@@ -321,7 +350,7 @@ def _draw_panel(page: Page, panel: Panel) -> None:
     if page.collection.backend == "none":
         backend.xticks(axis.ticks, axis.tick_labels, plot)
         backend.xlim((axis.low, axis.high), plot)
-        backend.xscale(plot, "log" if axis.log else "linear")
+        backend.xscale(plot, axis.scale)
     if axis.null is not None:
         height = np.asarray([page.top + _RULE, page.bottom])
         backend.line(

@@ -8,7 +8,7 @@ import numpy as np
 
 from metacart.plots.measure import COLOURS, LINE, SIZE, SMALL, SMALL_LINE, drawable
 
-__all__ = ["backend_of", "band", "diamond", "plain", "spot", "stretch", "upright", "words"]
+__all__ = ["backend_of", "band", "diamond", "hill", "plain", "spot", "stretch", "upright", "words"]
 
 _CAPITAL = 0.729  # the height of a capital of DejaVu Sans, in parts of its size
 
@@ -87,6 +87,24 @@ def diamond(da: Any, target: Any, *, y: Any, half: float, **styles: Any) -> Any:
     x = np.asarray(da, dtype=float)
     middle = float(plain(y))
     rise = np.asarray([0.0, half, 0.0])
+    return backend_of(target).fill_between_y(
+        x, middle - rise, middle + rise, target, **{k: plain(v) for k, v in styles.items()}
+    )
+
+
+def hill(
+    da: Any,
+    target: Any,
+    *,
+    y: Any,
+    shape: tuple[Any, Any],
+    half: float,
+    **styles: Any,
+) -> Any:
+    """Draw a density, mirrored around the row: `shape` says where it stands and how high it is."""
+    del da
+    x, height = (np.array(part, dtype=float) for part in shape)
+    middle, rise = float(plain(y)), half * height / max(float(height.max()), 1e-300)
     return backend_of(target).fill_between_y(
         x, middle - rise, middle + rise, target, **{k: plain(v) for k, v in styles.items()}
     )

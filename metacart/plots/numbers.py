@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from metacart.plots.facts import Measure
 
-__all__ = ["number", "span"]
+__all__ = ["Style", "number", "span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How numbers are written.
+
+    Attributes
+    ----------
+    opening, closing, join : str
+        Around and between the ends of an interval. Where an end may be negative, a dash is ``to``.
+    tight : bool
+        Whether the sign of percent follows its number at once.
+    leading_zero : bool
+        Whether probabilities have a zero before their point.
+    """
+
+    opening: str = "["
+    closing: str = "]"
+    join: str = "–"
+    tight: bool = False
+    leading_zero: bool = True
+
+    def words(self, text: str) -> str:
+        """Return text with its percentages as this style writes them."""
+        return text.replace(" %", "%") if self.tight else text
+
+    def probability(self, text: str) -> str:
+        """Return a probability, or words that end in one, as this style writes it."""
+        return text if self.leading_zero else text.replace(" 0.", " .")
 
 
 def number(value: float, measure: Measure, places: int | None) -> str:
@@ -39,10 +70,19 @@ def number(value: float, measure: Measure, places: int | None) -> str:
 
 
 def span(
-    lower: float, upper: float, measure: Measure, places: int | None, *, signed: bool = False
+    lower: float,
+    upper: float,
+    measure: Measure,
+    places: int | None,
+    *,
+    signed: bool = False,
+    style: Style = Style(),
 ) -> str:
     """Return an interval as it stands in a cell."""
     if np.isnan(lower) or np.isnan(upper):
         return ""
-    join = " to " if signed or measure == "value" else "–"
-    return f"[{number(lower, measure, places)}{join}{number(upper, measure, places)}]"
+    join = style.join
+    if (signed or measure == "value") and join in ("–", "-"):
+        join = " to "
+    ends = join.join(number(end, measure, places) for end in (lower, upper))
+    return f"{style.opening}{ends}{style.closing}"

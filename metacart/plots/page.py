@@ -32,6 +32,8 @@ class Row:
         Whether its text is bold, its ground shaded, and a thin line runs above it.
     space : float
         Free room above it, in inches.
+    tall : float
+        How high it is, as a multiple of the others.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Row:
     shade: bool = False
     ruled: bool = False
     space: float = 0.0
+    tall: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,10 @@ _PATIENTS = {
 @named_options
 @of_one_mean
 def forest_table(
-    fit: xr.DataTree, *, subgroups: str | Literal[False] | None = None
+    fit: xr.DataTree,
+    *,
+    subgroups: str | Literal[False] | None = None,
+    single_study_summaries: bool = False,
 ) -> pd.DataFrame:
     """Return the rows of a forest plot, on the natural scale.
 
@@ -69,6 +72,8 @@ def forest_table(
     subgroups : str or False, optional
         A categorical moderator whose levels become blocks; by default the first one of the model.
         False for none.
+    single_study_summaries : bool
+        Whether a subgroup of one study has a summary: the model's, which rests on the others.
 
     Returns
     -------
@@ -97,6 +102,9 @@ def forest_table(
     rows = _studies(fit, evidence, moderator)
     if moderator is not None:
         for level in moderator.levels:
+            studies = {row["study"] for row in rows if row["subgroup"] == level}
+            if len(studies) < 2 and not single_study_summaries:
+                continue
             for group, words in views_of(fit).items():
                 draws = estimand_draws(fit, at={moderator.name: _typed(level)}, group=group)
                 name = next(name for name in _POOLED if name in draws)
