@@ -182,6 +182,26 @@ def test_no_command_is_a_faulty_command_line(run: Callable[..., Run]) -> None:
         ),
         (("forest", "cr_rate", "--out", "file.txt/x.svg"), "--out: '"),
         (
+            (
+                *("forest", "cr_rate", "--out", "x.svg", "--layout", "bjm", "--sort", "yeer"),
+                *("--axis", "logti", "--prediction", "violin"),
+            ),
+            (
+                "--layout: 'bjm' is not known; allowed: 'default', 'revman', 'jama', 'bmj'; "
+                "try: did you mean 'bmj'?\n"
+                "--sort: 'yeer' is not known; allowed: 'name', 'year', 'effect', 'weight', "
+                "'precision'; try: did you mean 'year'?\n"
+                "--axis: 'logti' is not known; allowed: 'percent', 'logit', 'log', 'linear'; "
+                "try: did you mean 'logit'?\n"
+                "--prediction: 'violin' is not known; allowed: 'bar', 'density'"
+            ),
+        ),
+        (
+            ("forest", "cr_rate", "--out", "x.svg", "--columns", "study,wieght"),
+            "--columns: 'wieght' is not known; allowed: study, arm, year, ",
+        ),
+        (("forest", "cr_rate", "--out", "x.svg", "--width", "wide"), "--width: 'wide'"),
+        (
             ("compare", "cr_rate", "scfv", "humanized", "murine"),
             (
                 "MODERATOR: 'scfv' is not in cr_rate; allowed: none: the model has no moderators; "
@@ -602,6 +622,32 @@ def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> 
     assert "next study" in result.out
     assert (here / "forest.svg").read_text().rstrip().endswith("</svg>")
     assert sorted(path.name for path in here.iterdir()) == ["by_origin.toml", "forest.svg"]
+
+
+def test_forest_as_a_journal_prints_it_and_of_two_models(
+    run: Callable[..., Run], stored: dict[str, Any], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, dict[str, Any]]] = []
+    monkeypatch.setattr(mc, "plot_forest", lambda fit, **options: asked.append((fit, options)))
+    (here / "other.toml").write_text(MODEL.replace("by_origin", "other"), encoding="utf-8")
+    look = ("--layout", "bmj", "--sort", "year", "--width", "7", "--prediction", "density")
+    columns = ("--columns", "study, scfv,forest,effect")
+    result = run("forest", "by_origin.toml", "other.toml", "--out", "x.pdf", *look, *columns)
+    assert result.status == 0
+    ((fits, options),) = asked
+    assert [*fits] == ["by_origin", "other"]  # the same title: told apart by their names
+    del options["studies"]
+    assert options == {
+        "file": Path("x.pdf"),
+        "columns": ["study", "scfv", "forest", "effect"],
+        "width": 7.0,
+        "layout": "bmj",
+        "sort": "year",
+        "axis": None,
+        "prediction": "density",
+    }
+    assert result.out.count("next study") >= 2
+    assert result.err.count("wrote x.pdf") == 1
 
 
 def test_compare(run: Callable[..., Run], stored: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ from metacart.commands.options import (
     folders_of,
     read_question,
 )
-from metacart.errors import Fault, InputError, collected, nearest
+from metacart.errors import Fault, InputError, collected, nearest, refuse_unknown
 from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
@@ -88,12 +88,44 @@ def fit(
     return _verdict(result, out, quiet)
 
 
-@app.command(epilog="Example: metacart forest cr_rate --out cr_rate.svg")
+@app.command(
+    epilog="Example: metacart forest cr_rate --out cr_rate.svg; as a journal prints it: "
+    "metacart forest cr_rate --out cr_rate.pdf --layout bmj --sort year --width 7"
+)
 def forest(
-    spec: Question,
+    specs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SPEC",
+            help="The name of a shipped model, or the path of a .toml; several stand side by side.",
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The figure: FILE.svg, FILE.png or FILE.pdf.")
     ],
+    layout: Annotated[
+        str | None, typer.Option(metavar="NAME", help="default, revman, jama or bmj.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Columns from the left, with commas between: study,year,forest,effect; also "
+            "columns of the evidence.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="NAME", help="name, year, effect, weight or precision.")
+    ] = None,
+    axis: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of rates: percent or logit.")
+    ] = None,
+    prediction: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The next study as a bar or a density.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(metavar="INCHES", help="How wide the figure is.")
+    ] = None,
     studies: Folders = None,
     models: Models = None,
     seed: Seed = DEFAULT_SEED,
@@ -102,15 +134,51 @@ def forest(
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> int:
-    """Fit a model and draw its forest plot."""
-    formats = (".svg", ".png", ".pdf")
-    checks = (lambda: check_out(out, formats)), (lambda: cache_in(cache))
-    question, collection = read_question(spec, studies, models, *checks)
+    """Fit a model, or several, and draw the forest plot."""
+    look = {"layout": layout, "sort": sort, "axis": axis, "prediction": prediction}
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+
+    def check() -> None:
+        faults: list[Fault] = []
+        with collected(faults):
+            check_out(out, (".svg", ".png", ".pdf"))
+        for option, value in look.items():
+            with collected(faults):
+                _check_look(option, value)
+        if faults:
+            raise InputError(faults)
+
+    questions = []
+    for number, spec in enumerate(specs):
+        checks = [check, lambda: cache_in(cache)] if number == 0 else []
+        question, collection = read_question(spec, studies, models, *checks)
+        questions.append((question, mc.tabulate(collection, question)))
+    if names is not None:
+        from metacart.plots.forest_columns import check_columns
+
+        further = [str(column) for _, table in questions for column in table.columns]
+        check_columns(names, [*dict.fromkeys(further)], option="--columns")
     kept = cache_in(cache, fresh=fresh, quiet=quiet)
-    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet, kept)
-    mc.plot_forest(result, studies=collection, file=out)
-    show_fit(result, collection, [forest_rows(result)])
-    return _verdict(result, out, quiet)
+    fits = [_fit(question, table, draws, seed, quiet, kept) for question, table in questions]
+    titles = [question.title or str(question.name) for question, _ in questions]
+    if len({*titles}) < len(titles):
+        titles = [str(question.name) for question, _ in questions]
+    mc.plot_forest(
+        fits[0] if len(fits) == 1 else dict(zip(titles, fits, strict=True)),
+        studies=collection,
+        file=out,
+        columns=names,
+        width=width,
+        layout=layout or "default",
+        sort=sort,
+        axis=axis,
+        prediction="density" if prediction == "density" else "bar",
+    )
+    statuses = []
+    for each in fits:
+        show_fit(each, collection, [forest_rows(each)])
+        statuses.append(_verdict(each, out if each is fits[-1] else None, quiet))
+    return max(statuses)
 
 
 @app.command(epilog="Example: metacart compare my_models/again_cr.toml infusion retreatment first")
@@ -219,6 +287,22 @@ def cache(
     number = kept.clear() if clear else len(kept.files())
     screen.say(f"{kept.folder}: {count_of(number, 'file')}, {size}{', removed' * clear}")
     return OK
+
+
+def _check_look(option: str, value: str | None) -> None:
+    """Refuse what a forest plot cannot look like before anything is fitted."""
+    from metacart.plots.forest_layouts import LAYOUTS
+    from metacart.plots.forest_options import AXES
+    from metacart.plots.forest_order import SORTS
+
+    allowed = {
+        "layout": [*LAYOUTS],
+        "sort": [each for each in SORTS if each],
+        "axis": [name for names in AXES.values() for name in names],
+        "prediction": ["bar", "density"],
+    }[option]
+    if value is not None:
+        refuse_unknown(f"--{option}", value, allowed)
 
 
 def _check_levels(

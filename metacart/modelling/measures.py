@@ -56,7 +56,10 @@ def ratio_words(spec: ModelSpec, evidence: pd.DataFrame) -> str:
     likelihood = LIKELIHOODS.get(spec.likelihood)
     if not isinstance(likelihood, Likelihood):
         return "ratio"
-    found = measures_of(spec, likelihood, evidence=evidence) & {*_RATIOS.values()}
+    # counts have the scale of their likelihood where none is stated; estimates say theirs
+    usual = None if "log" in likelihood.scales else likelihood.scales[0]
+    found = measures_of(spec, likelihood, scale=spec.scale or usual, evidence=evidence)
+    found &= {*_RATIOS.values()}
     return next(iter(found)).replace("_", " ") if len(found) == 1 else "ratio"
 
 

@@ -39,7 +39,9 @@ NAMES = (*SHARED[:3], *_EACH, SHARED[3])
 _NORMAL = 1.959963984540054
 
 
-def check_columns(columns: Sequence[str], further: Sequence[str]) -> None:
+def check_columns(
+    columns: Sequence[str], further: Sequence[str], *, option: str = "columns"
+) -> None:
     """Refuse columns that no forest plot and no table has, each with the nearest that there is.
 
     Parameters
@@ -48,19 +50,21 @@ def check_columns(columns: Sequence[str], further: Sequence[str]) -> None:
         As the user wrote them.
     further : sequence of str
         The columns of the evidence and of the user's own table.
+    option : str
+        What the user calls them.
     """
     if isinstance(columns, str):
         raise InputError(
             Fault("columns", f"the text '{columns}'", "a list of names", f"columns=['{columns}']")
         )
-    faults = _unknown("columns", columns, further)
+    faults = _unknown(option, columns, further)
     faults += [
-        Fault("columns", f"'{name}' stands there twice", "each once")
+        Fault(option, f"'{name}' stands there twice", "each once")
         for name in dict.fromkeys(columns)
         if [*columns].count(name) > 1
     ]
     faults += [
-        Fault("columns", f"'{name}' is missing: {why}", "a list that holds it")
+        Fault(option, f"'{name}' is missing: {why}", "a list that holds it")
         for name, why in (
             ("study", "the rows would have no names"),
             ("forest", "it says where the marks stand"),
@@ -157,7 +161,7 @@ class Writer:
     places : int or None
         Decimals of all its numbers; None for those that each deserves.
     sums : mapping of str to mapping of str to float
-        By subgroup, and of all studies under ``""``, the sums of counts.
+        By subgroup, and of all studies under ``""``, the sums of counts and of weights.
     """
 
     layout: Layout
@@ -188,6 +192,9 @@ class Writer:
             cells["evidence"] = self.layout.counts.format(cells["events"], cells["total"])
         elif "exposed" in cells:
             cells["evidence"] = ""
+        weight = sums.get("weight", np.nan)
+        if self.layout.weigh_totals and np.isfinite(weight):
+            cells["weight"] = self._weight(weight)
         return {**cells, **self._numbers(row.model, self._places(row.model))}
 
     def difference(self, item: Difference) -> dict[str, str]:
@@ -197,7 +204,8 @@ class Writer:
 
     def counts(self, counts: Mapping[str, float]) -> dict[str, str]:
         """Return the cells of counts."""
-        cells = {name: f"{value:.0f}" for name, value in counts.items() if np.isfinite(value)}
+        known = {name: value for name, value in counts.items() if name != "weight"}
+        cells = {name: f"{value:.0f}" for name, value in known.items() if np.isfinite(value)}
         for name, parts in (
             ("exposed", ("events", "total")),
             ("control", ("control_events", "control_total")),

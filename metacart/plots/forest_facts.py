@@ -24,10 +24,10 @@ from metacart.plots.facts import (
     subtracted,
     title_of,
 )
+from metacart.plots.forest_differences import differences_of
 from metacart.plots.forest_layouts import Evidence, Layout
 from metacart.plots.forest_order import counted
-from metacart.plots.forest_rows import Difference, Estimate, ForestRow
-from metacart.results.contrast import contrast, mostly_prior
+from metacart.plots.forest_rows import Difference, ForestRow
 from metacart.results.heterogeneity import heterogeneity
 from metacart.results.numbers import describe
 
@@ -62,7 +62,7 @@ class Facts:
     axis_label, estimate_heading, measure_words : str
         Headings, and the measure in full.
     sums : mapping of str to mapping of str to float
-        Events and patients of ``""`` (all studies) and of each subgroup.
+        Events, patients and weights of ``""`` (all studies) and of each subgroup.
     sides : (str, str) or None
         What ratios below and above one favour.
     null : float or None
@@ -75,6 +75,8 @@ class Facts:
         Between subgroups.
     notes : tuple of str
         Paragraphs of the footer.
+    weights : str
+        What the weights are, where there are any.
     warning : str
         What must be said first.
     crude : str
@@ -95,6 +97,7 @@ class Facts:
     levels: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
+    weights: str = ""
     warning: str = ""
     crude: str = ""
 
@@ -127,7 +130,7 @@ def gather(
     scale = scale_of(design)
     measure = measure_of(scale)
     studies = [row for row in rows if row.kind == "study"]
-    moderator, levels, differences, remark = _differences(fit, subgroups, measure)
+    moderator, levels, differences, remark = differences_of(fit, subgroups, measure)
     levels = tuple(level for level in levels if any(row.subgroup == level for row in studies))
     summed = {row.subgroup for row in rows if row.kind == "subgroup"}
     alone = [level for level in levels if level not in summed]
@@ -140,7 +143,7 @@ def gather(
     }
     notes = [
         f"{size} {_spread(fit)} {_model(fit)}",
-        _rows(fit, studies, measure),
+        _rows(studies, measure),
         _estimands(fit, rows, measure),
         _transplant(fit),
         "A subgroup of one study has no summary of its own." if alone else "",
@@ -165,6 +168,7 @@ def gather(
         levels=levels,
         differences=differences,
         notes=tuple(note for note in notes if note),
+        weights=_weights(fit, studies),
         warning=failure_of(fit),
         crude=f"as reported, area by {'patients' if counted(studies) else 'precision'}",
     )
@@ -188,6 +192,7 @@ def _sums_of(studies: Sequence[ForestRow]) -> dict[str, dict[str, float]]:
             name: sum(row.counts[name] for row in studies if level in ("", row.subgroup))
             for name in _COUNTS
         }
+        | {"weight": sum(row.weight for row in studies if level in ("", row.subgroup))}
         for level in ("", *dict.fromkeys(row.subgroup for row in studies))
     }
 
@@ -257,35 +262,51 @@ def _model(fit: xr.DataTree) -> str:
     }[spec.random_effects]
     effects += f", τ by {name_of(spec.tau_by)}" if spec.tau_by else ""
     effects += ", normal effects of each finding within it" if spec.within else ""
-    stated = []
-    for name, prior in priors_of(fit).items():
-        kind, _, coefficient = name.partition(":")
-        words = f"{_GREEK.get(kind, kind)}{f' {coefficient}' if coefficient else ''}"
-        stated.append(f"{words} ~ {prior.replace('-', '−')}")
+    stated = _stated(priors_of(fit))
     priors = f"; priors {', '.join(stated)}" if stated else ""
     return f"Model: {title}; {effects}{priors}."
 
 
-def _rows(fit: xr.DataTree, studies: Sequence[ForestRow], measure: Measure) -> str:
+def _stated(priors: Mapping[str, str]) -> list[str]:
+    """Return each prior in words; levels of one moderator with the same prior stand together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, prior in priors.items():
+        kind, _, coefficient = name.partition(":")
+        base = coefficient.partition("[")[0] if kind == "beta" else coefficient
+        alike.setdefault((f"{_GREEK.get(kind, kind)} {base}".strip(), prior), []).append(name)
+    stated = []
+    for (words, prior), names in alike.items():
+        coefficient = names[0].partition(":")[2]
+        whole = f"{words.split(' ')[0]} {coefficient}" if coefficient else words
+        each = f"each of {len(names)} {words}" if len(names) > 1 else whole
+        stated.append(f"{each} ~ {prior.replace('-', '−')}")
+    return stated
+
+
+def _rows(studies: Sequence[ForestRow], measure: Measure) -> str:
     crude = "95 % interval"
     if counted(studies):
         crude = f"exact (Clopper–Pearson) {crude}"
     elif measure == "rate" or all(row.places is not None for row in studies):
         crude = f"{crude} as printed"
-    text = f"Studies: as reported, {crude}. Bold: posterior median, 95 % equal-tailed interval."
-    if any(np.isfinite(row.weight) for row in studies):
-        spread = "" if spec_of(fit).random_effects == "none" else " + τ²"
-        spread += " + τ² within" if spec_of(fit).within else ""
-        text += (
-            " Weight: share of information at the posterior, "
-            f"1/(variance within the study{spread}); the fit does not use it."
-        )
+    text = f"Studies: as reported, {crude}. Pooled: posterior median, 95 % equal-tailed interval."
     if any(" v " in row.reported and "/" in row.reported for row in studies):
         text += (
             " Counts: events/patients, exposed v others; their interval is that of the profile "
             "likelihood, with nothing added to a cell."
         )
     return text
+
+
+def _weights(fit: xr.DataTree, studies: Sequence[ForestRow]) -> str:
+    if not any(np.isfinite(row.weight) for row in studies):
+        return ""
+    spread = "" if spec_of(fit).random_effects == "none" else " + τ²"
+    spread += " + τ² within" if spec_of(fit).within else ""
+    return (
+        "Weight: share of information at the posterior, "
+        f"1/(variance within the study{spread}); the fit does not use it."
+    )
 
 
 def _estimands(fit: xr.DataTree, rows: Sequence[ForestRow], measure: Measure) -> str:
@@ -317,56 +338,6 @@ def _transplant(fit: xr.DataTree) -> str:
         "The bias of immortal time is estimated from studies that handled it and those that did "
         "not."
     )
-
-
-def _differences(
-    fit: xr.DataTree, subgroups: str | Literal[False] | None, measure: Measure
-) -> tuple[str, tuple[str, ...], tuple[Difference, ...], str]:
-    groups = [item for item in moderators_of(design_of(fit)) if item.kind == "categorical"]
-    chosen = [item for item in groups if subgroups in (None, item.name)]
-    if not chosen:
-        return "", (), (), ""
-    reference, *others = chosen[0].levels
-    differences, remarks = [], []
-    for level in others:
-        table = contrast(fit, chosen[0].name, level, reference)
-        wanted = {"rate": "risk difference", "ratio": "ratio of ratios", "value": "difference"}
-        row = table[table["measure"] == wanted[measure]].iloc[0]
-        above = float(row["p_better"])
-        above = 1.0 - above if table.attrs["better"] == "lower" else above
-        label = {
-            "rate": f"{level} − {reference}, percentage points",
-            "ratio": f"{level} / {reference}, ratio of ratios",
-            "value": f"{level} − {reference}",
-        }[measure]
-        differences.append(
-            Difference(
-                label,
-                Estimate(float(row["median"]), float(row["lower"]), float(row["upper"])),
-                f"P({'ratio > 1' if measure == 'ratio' else 'difference > 0'}) {_chance(above)}",
-                _doubt(table, row) if mostly_prior(table, row) else "",
-            )
-        )
-        remarks.append(
-            f"{capital(level)} against {reference} ({row['estimand']}): {table.attrs['note']}."
-        )
-    return chosen[0].name, chosen[0].levels, tuple(differences), " ".join(remarks)
-
-
-def _doubt(table: pd.DataFrame, row: pd.Series[Any]) -> str:
-    """Say how far the prior speaks, by that measure of the estimand which shows it most."""
-    alike = table[table["estimand"] == row["estimand"]]
-    worst = alike.loc[alike["posterior_to_prior_sd"].idxmax()]
-    log = "log " if "ratio" in worst["measure"] else ""
-    own = worst["measure"] == row["measure"]
-    whose = "its SD" if own else f"the SD of the {log}{worst['measure']}"
-    return f"mostly the prior: {whose} is {worst['posterior_to_prior_sd']:.2f} of the prior's"
-
-
-def _chance(probability: float) -> str:
-    if probability > 0.995:
-        return "> 0.99"
-    return "< 0.01" if probability < 0.005 else f"= {probability:.2f}"
 
 
 def _alt(title: str, rows: Sequence[ForestRow], measure: Measure, size: str) -> str:

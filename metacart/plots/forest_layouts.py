@@ -41,6 +41,8 @@ class Layout:
         Decimals of ratios; None for those of the paper.
     weight : str
         How a weight is written.
+    weigh_totals : bool
+        Whether diamonds show the sum of the weights of their studies.
     counts : str
         How events and patients are written in one cell.
     total, alone, subtotal : str
@@ -66,6 +68,7 @@ class Layout:
     style: Style = field(default_factory=Style)
     places: int | None = None
     weight: str = "{:.0f}"
+    weigh_totals: bool = False
     counts: str = "{}/{}"
     total: str = "All studies, {label}"
     alone: str = "{Label}"
@@ -75,7 +78,7 @@ class Layout:
     shade: bool = True
     shrunken: bool = True
     line: bool = True
-    area: tuple[float, float] = (4.0, 60.0)
+    area: tuple[float, float] = (7.0, 64.0)
     colours: Mapping[str, str] = field(default_factory=lambda: _coloured())
 
 
@@ -154,13 +157,14 @@ LAYOUTS: Mapping[str, Layout] = {
         style=Style(join=", ", tight=True),
         places=2,
         weight="{:.1f}%",
+        weigh_totals=True,
         total="Total, {label}",
         alone="Total, {label}",
         subtotal="Subtotal, {label}",
         shade=False,
         shrunken=False,
         line=False,
-        area=(5.0, 95.0),
+        area=(8.0, 95.0),
         colours=_coloured(
             crude="#1f4fbf", interval="#1a1a1a", pooled="#1a1a1a", edge="#1a1a1a", next="#595959"
         ),
@@ -194,13 +198,14 @@ LAYOUTS: Mapping[str, Layout] = {
         style=Style(opening="(", closing=")", join="-", tight=True, leading_zero=False),
         places=2,
         weight="{:.1f}",
+        weigh_totals=True,
         total="Overall, {label}",
         alone="Overall, {label}",
         subtotal="Subtotal, {label}",
         align="left",
         shade=False,
         shrunken=False,
-        area=(5.0, 80.0),
+        area=(8.0, 80.0),
         colours=_coloured(
             crude="#1c2f6b", interval="#1a1a1a", pooled="#8fb8dc", edge="#1c2f6b", next="#1c2f6b"
         ),
@@ -231,6 +236,7 @@ LAYOUTS: Mapping[str, Layout] = {
         style=Style(opening="(", closing=")", join=" to ", tight=True),
         places=2,
         weight="{:.1f}",
+        weigh_totals=True,
         counts="{} / {}",
         total="Total, {label}",
         alone="Total, {label}",
@@ -238,7 +244,7 @@ LAYOUTS: Mapping[str, Layout] = {
         bold=False,
         shade=False,
         shrunken=False,
-        area=(6.0, 95.0),
+        area=(8.0, 95.0),
         colours=_coloured(crude="#6b58a6", pooled="#6b58a6", next="#a7a9ac"),
     ),
 }

@@ -40,7 +40,14 @@ def _ends(rows: Mapping[str, ForestRow], which: str = "model") -> dict[str, tupl
 
 
 def _points(
-    page: Page, name: str, values: Mapping[str, float], *, on: str, size: Any, **styles: Any
+    page: Page,
+    name: str,
+    values: Mapping[str, float],
+    *,
+    on: str,
+    size: Any,
+    width: float = 0.0,
+    **styles: Any,
 ) -> None:
     """Draw a mark at some values; one beyond the axis is an arrow at its end."""
     axis = page.axes[on]
@@ -50,7 +57,7 @@ def _points(
         areas = {row: size[row] for row in shown} if isinstance(size, Mapping) else size
         page.draw(
             spot, visual, shown, on=on, marker=marker, size=areas,
-            width=0.0, zorder=3, clip_on=False, **styles,
+            width=width, zorder=3, clip_on=False, **styles,
         )  # fmt: skip
 
     draw(name, inside, styles.pop("marker"), size)
@@ -238,6 +245,7 @@ def draw_pooled(
         on=panel,
         size=50.0,
         marker="|",
+        width=1.0,
         color=COLOURS["ink"],
     )
 

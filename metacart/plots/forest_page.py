@@ -48,7 +48,8 @@ __all__ = ["Choices", "Forest", "Shown", "open_forest"]
 
 _PANEL = 3.1  # inches of one panel, and of each of several
 _PANELS = 2.2
-_BESIDE = ("study", "arm", "evidence", "forest", "effect", "risk_of_bias")
+_FEW = 4
+_BESIDE = ("study", "evidence", "forest", "effect", "risk_of_bias")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,8 @@ def open_forest(
     ]
     if columns is None:
         columns = _BESIDE if len(panels) > 1 else layout.columns[panels[0].facts.evidence]
+        if all(row.kind != "study" or row.plain for each in panels for row in each.rows):
+            columns = tuple(name for name in columns if name != "evidence")
     writers = {
         each.panel: Writer(
             layout,
@@ -165,8 +168,8 @@ def open_forest(
             *(Key(k.mark, words(k.text), k.colour) for k in _key(panels, lines, layout, choices)),
             *([] if bias is None else bias.key),
         ],
-        notes=[words(note) for note in _notes(panels, bias)]
-        + [f"{sign} {text}" for text, sign in lines.footnotes.items()],
+        notes=[words(note) for note in _notes(panels, bias, weights="weight" in columns)]
+        + _footnotes(lines),
         warning=" ".join(dict.fromkeys(each.facts.warning for each in panels)).strip(),
         wide=choices.width,
         backend=backend,
@@ -322,7 +325,13 @@ def _key(panels: Sequence[Shown], lines: Lines, layout: Layout, choices: Choices
     return [*key]
 
 
-def _notes(panels: Sequence[Shown], bias: Bias | None) -> list[str]:
+def _footnotes(lines: Lines) -> list[str]:
+    """Return the footnotes, each on a line of its own where they are few."""
+    each = [f"{sign} {text}" for text, sign in lines.footnotes.items()]
+    return each if len(each) <= _FEW else ["; ".join(each)]
+
+
+def _notes(panels: Sequence[Shown], bias: Bias | None, *, weights: bool) -> list[str]:
     """Return the notes; those that all fits share stand once, at the end."""
     common = [
         note for note in panels[0].facts.notes if all(note in each.facts.notes for each in panels)
@@ -332,4 +341,5 @@ def _notes(panels: Sequence[Shown], bias: Bias | None) -> list[str]:
         for each in panels
         if len(panels) > 1 and any(note not in common for note in each.facts.notes)
     ]
-    return [*own, *common, *([] if bias is None else [bias.note])]
+    said = dict.fromkeys(each.facts.weights for each in panels if weights and each.facts.weights)
+    return [*own, *common, *said, *([] if bias is None else [bias.note])]

@@ -89,6 +89,11 @@ class ForestRow:
         return {name: _number_or_nan(self.details.get(name)) for name in names}
 
     @property
+    def plain(self) -> bool:
+        """Whether what was reported is its ratio and nothing else."""
+        return self.places is not None and "," not in self.reported and " v " not in self.reported
+
+    @property
     def naive(self) -> bool:
         """Whether it ignores the bias of immortal time."""
         return self.kind != "study" and "naive" in self.label

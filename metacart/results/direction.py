@@ -20,6 +20,9 @@ def better_of(spec: ModelSpec, scale: Scale) -> str:
     if spec.likelihood == "hsct":
         return "lower"
     outcome = OUTCOMES.get(spec.outcome or "")
+    ratio = scale.name == "log"
     if outcome is None or outcome.better == "neither":
-        return "lower" if scale.name == "log" else "higher"
+        return "lower" if ratio else "higher"
+    if ratio and outcome.definition.startswith("time to"):
+        return "lower"  # a ratio of a survival compares its events
     return outcome.better
