@@ -118,7 +118,7 @@ def _page(fit: xr.DataTree, table: pd.DataFrame, backend: str) -> Page:
     highest = float(table[["prior_sensitivity", "likelihood_sensitivity"]].max().max())
     more = range(1, math.ceil(math.log10(max(highest, 1.0))) + 1)
     ticks = (*_TICKS, *(10.0**power for power in more))
-    axis = Axis(_LOW, ticks[-1], ticks, tuple(f"{tick:g}" for tick in ticks), "", log=True)
+    axis = Axis(_LOW, ticks[-1], ticks, tuple(f"{tick:g}" for tick in ticks), "", scale="log")
     return open_page(
         rows=rows,
         parts=[
