@@ -137,9 +137,9 @@ def plot_forest(
     --------
     >>> import metacart as mc
     >>> fit = mc.fit("cr_rate")  # doctest: +SKIP
-    >>> mc.plot_forest(fit, layout="jama", sort="year", file="forest.pdf")  # doctest: +SKIP
+    >>> mc.plot_forest(fit, layout="jama", sort="year", file="forest.svg")  # doctest: +SKIP
     >>> both = {"Remission": fit, "Severe CRS": mc.fit("severe_crs")}  # doctest: +SKIP
-    >>> mc.plot_forest(both, width=9, file="both.svg")  # doctest: +SKIP
+    >>> mc.plot_forest(both)  # doctest: +SKIP
     """
     refuse_unknown("layout", layout, [*LAYOUTS])
     refuse_unknown("sort", sort, SORTS)
