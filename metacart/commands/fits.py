@@ -35,11 +35,12 @@ from metacart.commands.options import (
     Quiet,
     Seed,
     cache_in,
+    check_look,
     check_out,
     folders_of,
     read_question,
 )
-from metacart.errors import Fault, InputError, collected, nearest, refuse_unknown
+from metacart.errors import Fault, InputError, collected, nearest
 from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
@@ -144,7 +145,7 @@ def forest(
             check_out(out, (".svg", ".png", ".pdf"))
         for option, value in look.items():
             with collected(faults):
-                _check_look(option, value)
+                check_look(option, value)
         if faults:
             raise InputError(faults)
 
@@ -287,22 +288,6 @@ def cache(
     number = kept.clear() if clear else len(kept.files())
     screen.say(f"{kept.folder}: {count_of(number, 'file')}, {size}{', removed' * clear}")
     return OK
-
-
-def _check_look(option: str, value: str | None) -> None:
-    """Refuse what a forest plot cannot look like before anything is fitted."""
-    from metacart.plots.forest_layouts import LAYOUTS
-    from metacart.plots.forest_options import AXES
-    from metacart.plots.forest_order import SORTS
-
-    allowed = {
-        "layout": [*LAYOUTS],
-        "sort": [each for each in SORTS if each],
-        "axis": [name for names in AXES.values() for name in names],
-        "prediction": ["bar", "density"],
-    }[option]
-    if value is not None:
-        refuse_unknown(f"--{option}", value, allowed)
 
 
 def _check_levels(

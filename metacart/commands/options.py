@@ -12,7 +12,7 @@ import typer
 
 import metacart as mc
 from metacart import screen
-from metacart.errors import Fault, InputError, collected, nearest
+from metacart.errors import Fault, InputError, collected, nearest, refuse_unknown
 from metacart.inference.arguments import LARGEST_SEED
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Quiet",
     "Seed",
     "cache_in",
+    "check_look",
     "check_out",
     "folders_of",
     "read_question",
@@ -134,3 +135,19 @@ def check_out(out: Path, formats: Sequence[str]) -> None:
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise InputError(Fault("--out", f"'{above}' cannot be written to", "a folder of yours"))
+
+
+def check_look(option: str, value: str | None) -> None:
+    """Refuse what a forest plot cannot look like before anything is fitted."""
+    from metacart.plots.forest_layouts import LAYOUTS
+    from metacart.plots.forest_options import AXES
+    from metacart.plots.forest_order import SORTS
+
+    allowed = {
+        "layout": [*LAYOUTS],
+        "sort": [each for each in SORTS if each],
+        "axis": [name for names in AXES.values() for name in names],
+        "prediction": ["bar", "density"],
+    }[option]
+    if value is not None:
+        refuse_unknown(f"--{option}", value, allowed)
