@@ -720,6 +720,8 @@ def test_report(
         "models": Path("m"),
         "seed": 5,
         "executor": None,
+        "formats": "html",
+        "script": False,
         "cache": mc.Cache(platformdirs.user_cache_path()),
         "progress": None,
     }

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import metacart as mc
 from metacart.errors import InputError
-from metacart.inference import nuts
+from metacart.inference import nuts, systems
+from metacart.inference.engines import Drawn
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import LIKELIHOODS, System
 from metacart.modelling.system_check import system_priors
@@ -201,7 +203,14 @@ def test_verbs_that_take_any_fit(name: str, fits: Callable[[str], Any]) -> None:
     assert mc.predictive(fit, seed=2)["y"].sizes["finding"] == len(TABLES[name])
 
 
-OF_ANY_FIT = {"summarize", "diagnostics", "predictive", "predictive_checks", "save_fit"}
+OF_ANY_FIT = {
+    "compare_engines",
+    "diagnostics",
+    "predictive",
+    "predictive_checks",
+    "save_fit",
+    "summarize",
+}
 OF_SEVERAL = {"benefit_risk", "borrowing", "plot_benefit_risk", "grade_table", "plot_grades"}
 ABOUT_ONE_MEAN = [
     name
@@ -210,6 +219,18 @@ ABOUT_ONE_MEAN = [
     and next(iter(inspect.signature(getattr(mc, name)).parameters), "") == "fit"
     and name not in OF_ANY_FIT | OF_SEVERAL
 ]
+
+
+def test_parts_drawn_by_both_engines_have_no_statistic_in_common() -> None:
+    draws = [xr.Dataset({name: (("chain", "draw"), np.zeros((2, 3)))}) for name in ("a", "b")]
+    runs = [Drawn(xr.Dataset(), each, "nuts", [], "") for each in draws]
+    assert not systems._statistics(runs, "stage", ["x", "y"], 2).data_vars
+    shared = [each.assign(diverging=draws[0]["a"]) for each in draws]
+    # one of them was run again and thinned
+    shared[1] = shared[1].assign_coords(draw=[0, 4, 8])
+    runs = [Drawn(xr.Dataset(), each, "nuts", [], "") for each in shared]
+    found = systems._statistics(runs, "stage", ["x", "y"], 2)
+    assert dict(found.sizes) == {"stage": 2, "chain": 2, "draw": 2}
 
 
 def test_models_of_several_means_are_not_averaged(fits: Callable[[str], Any]) -> None:

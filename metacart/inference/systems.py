@@ -168,7 +168,7 @@ def _by_parts(
             for label, run in named
             for attempt in run.attempts
         ]
-        if failures or not together or not exact:
+        if failures or not together:
             break
     failures += [together] if together else []
     engine = "exact" if exact else "nuts"
@@ -235,8 +235,12 @@ def _statistics(runs: list[Drawn], dim: str, labels: list[str], number: int) -> 
     import xarray as xr
 
     shared = set.intersection(*({*map(str, run.statistics.data_vars)} for run in runs))
-    parts = [run.statistics[sorted(shared)].isel(draw=slice(number)) for run in runs]
-    return xr.concat(parts, dim=xr.Variable(dim, labels))
+    parts = [
+        run.statistics[sorted(shared)].isel(draw=slice(number), missing_dims="ignore")
+        for run in runs
+    ]
+    # a part that was run again may number its draws otherwise
+    return xr.concat(parts, dim=xr.Variable(dim, labels), join="override")
 
 
 def _groups(

@@ -188,7 +188,7 @@ class Writer:
         """Return the cells of a diamond; `level` names the block whose sums stand beside it."""
         sums = {} if level is None else self.sums.get(level, {})
         cells = self.counts(sums)
-        if "exposed" not in cells and "events" in cells:
+        if "exposed" not in cells and {"events", "total"} <= cells.keys():
             cells["evidence"] = self.layout.counts.format(cells["events"], cells["total"])
         elif "exposed" in cells:
             cells["evidence"] = ""
