@@ -100,7 +100,7 @@ def section(fit: xr.DataTree) -> Section:
 
 
 def _state(section: Section, fit: xr.DataTree, *item: str) -> str:
-    return items_of(section, fit)[item].state  # type: ignore[index]
+    return items_of(section, fit)[item].state
 
 
 # --- the lists ----------------------------------------------------------------------------------

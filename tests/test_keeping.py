@@ -285,7 +285,7 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_fitted(
         f"cache: '{path}' is a file; allowed: a folder, new or existing"
     ]
     with pytest.raises(mc.InputError, match="cache: a int; allowed: a folder as text or as a Path"):
-        mc.fit(SPEC, TABLE, cache=3)  # type: ignore[arg-type]
+        mc.fit(SPEC, TABLE, cache=3)
     assert made == []
 
 

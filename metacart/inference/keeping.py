@@ -178,7 +178,9 @@ CacheLike = Cache | str | os.PathLike[str]
 
 def cache_of(given: CacheLike | None) -> Cache | None:
     """Return the cache that was asked for; raises `InputError` for what cannot be a folder."""
-    return given if given is None or isinstance(given, Cache) else Cache(given)  # type: ignore[arg-type]
+    if given is None or isinstance(given, Cache):
+        return given
+    return Cache(Path(given) if isinstance(given, str | os.PathLike) else given)
 
 
 def _now() -> datetime:

@@ -55,20 +55,21 @@ def _sources() -> str:
     return sha256(b"".join(path.read_bytes() for path in sorted(found))).hexdigest()
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _bits(_context: Any, _number: Any) -> Any:
+def _as_bits(_context: Any, _number: Any) -> Any:
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(64))
 
     return types.int64(types.float64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _number(_context: Any, _bits: Any) -> Any:
+def _as_number(_context: Any, _bits: Any) -> Any:
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), generate
+
+
+_bits, _number = intrinsic(_as_bits), intrinsic(_as_number)
 
 
 @compiled

@@ -56,9 +56,11 @@ def check_limits(
         raise InputError(faults)
 
 
-def _limit_faults(limits: object, measures: set[Measure], axis: str | None) -> list[Fault]:
+def _limit_faults(
+    limits: tuple[float, float], measures: set[Measure], axis: str | None
+) -> list[Fault]:
     try:
-        low, high = (float(end) for end in limits)  # type: ignore[attr-defined]
+        low, high = (float(end) for end in limits)
     except (TypeError, ValueError):
         return [Fault("limits", f"{limits!r}", "two numbers", "limits=(0.2, 1)")]
     shown = f"({low:g}, {high:g})"
@@ -74,13 +76,13 @@ def _limit_faults(limits: object, measures: set[Measure], axis: str | None) -> l
     return []
 
 
-def check_width(width: object) -> None:
+def check_width(width: float | None) -> None:
     """Refuse what is no width in inches."""
     if width is None:
         return
     number = isinstance(width, int | float | np.number) and not isinstance(width, bool)
-    if not number or not 0 < float(width) <= _WIDEST:  # type: ignore[arg-type]
+    if not number or not 0 < float(width) <= _WIDEST:
         hint = ""
-        if number and _WIDEST < float(width) < 2000:  # type: ignore[arg-type]
-            hint = f"width={float(width) / 25.4:.1f} for {width:g} mm"  # type: ignore[arg-type]
+        if number and _WIDEST < float(width) < 2000:
+            hint = f"width={float(width) / 25.4:.1f} for {width:g} mm"
         raise InputError(Fault("width", f"{width!r}", f"inches, up to {_WIDEST:g}", hint))
