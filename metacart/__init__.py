@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from metacart.inference.predictive import predictive
     from metacart.inference.storage import load_fit, save_fit
     from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood, System
+    from metacart.plots.baujat import plot_baujat
     from metacart.plots.benefit_risk import plot_benefit_risk
     from metacart.plots.calibration import plot_calibration
     from metacart.plots.conflict import plot_conflict
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from metacart.report.build import report
     from metacart.results.absolute import absolute
     from metacart.results.average_models import average_models
+    from metacart.results.baujat_table import baujat_table
     from metacart.results.benefit_risk import benefit_risk
     from metacart.results.bias_sensitivity import bias_sensitivity
     from metacart.results.borrowing import borrowing
@@ -116,6 +118,7 @@ __all__ = [
     "absolute",
     "account",
     "average_models",
+    "baujat_table",
     "benefit_risk",
     "bias_sensitivity",
     "borrowing",
@@ -151,6 +154,7 @@ __all__ = [
     "origin_probabilities",
     "overlap",
     "parse_prior",
+    "plot_baujat",
     "plot_benefit_risk",
     "plot_calibration",
     "plot_conflict",
@@ -217,6 +221,7 @@ _HOMES = {
     "inference.predictive": ("predictive",),
     "inference.storage": ("load_fit", "save_fit"),
     "modelling.likelihoods": ("LIKELIHOODS", "Likelihood", "System"),
+    "plots.baujat": ("plot_baujat",),
     "plots.benefit_risk": ("plot_benefit_risk",),
     "plots.calibration": ("plot_calibration",),
     "plots.conflict": ("plot_conflict",),
@@ -243,6 +248,7 @@ _HOMES = {
     "report.build": ("report",),
     "results.absolute": ("absolute",),
     "results.average_models": ("average_models",),
+    "results.baujat_table": ("baujat_table",),
     "results.benefit_risk": ("benefit_risk",),
     "results.borrowing": ("borrowing",),
     "results.calibration": ("calibrate",),

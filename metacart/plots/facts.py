@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ __all__ = [
     "coefficient_words",
     "failure_of",
     "favours",
+    "labels_of",
     "measure_of",
     "name_of",
     "null_of",
@@ -188,6 +190,12 @@ def reported(fit: xr.DataTree) -> list[Reported]:
             )
         )
     return findings
+
+
+def labels_of(fit: xr.DataTree, together: Iterable[str]) -> list[str]:
+    """Return the papers of each group, ``a, b`` by their keys, as a figure names them."""
+    names = dict(zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True))
+    return [", ".join(names[key].label for key in str(keys).split(", ")) for keys in together]
 
 
 def _text(row: dict[str, Any]) -> str:

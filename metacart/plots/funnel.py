@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +12,12 @@ from metacart.errors import named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import spec_of
 from metacart.plots.axes import Axis, linear_axis, ratio_axis
-from metacart.plots.canvas import lay_flat, open_canvas, place
 from metacart.plots.facts import axis_words, capital, failure_of, ratio_name, title_of
 from metacart.plots.files import check_file, deliver
-from metacart.plots.footer import Footer, draw_footer, measure_footer
-from metacart.plots.marks import backend_of, spot, words
-from metacart.plots.measure import COLOURS, MARGIN, SMALL, drawable, style
+from metacart.plots.marks import backend_of, spot
+from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key, Page
-from metacart.plots.regression_marks import name_beside
+from metacart.plots.plane import name_points, open_plane
 from metacart.results.funnel_table import LEVELS, funnel_table
 from metacart.results.ratio_evidence import FEWEST
 
@@ -31,11 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["plot_funnel"]
 
 _BACKENDS = ("matplotlib", "none")
-_WIDE, _HIGH = 5.4, 3.9  # inches of the panel with its axis
-_LEFT, _TOP, _UNDER = 0.42, 0.36, 0.52
+_SIZE = 5.4, 3.9  # inches of the panel
 _SHADES = ("#f1f2f4", "#dbdfe4", "#bcc3cb")  # below each level of p, the smallest first
 _NAMED = 10  # more studies have no name of their own
-_SIZE = 26.0  # square points
+_AREA = 26.0  # square points
 
 
 @named_options
@@ -89,10 +86,13 @@ def plot_funnel(
     key, notes = _key(), [_note(fit, table)]
     x, y = _axes(fit, table)
     with style():
-        page, footer = _open(table, x, y, key, notes, failure_of(fit), backend)
+        rows = {f"study:{n}": float(se) for n, se in enumerate(table["se"])}
+        page = open_plane(
+            "funnel", rows, x, y, size=_SIZE, key=key, notes=notes, warning=failure_of(fit),
+            backend=backend, down=True,
+        )  # fmt: skip
         _draw_ground(page, table, x, y)
-        _draw_studies(page, table, x)
-        draw_footer(page, footer, key)
+        _draw_studies(page, table, x, y)
     title = f"{title_of(fit)}: funnel plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 
@@ -108,56 +108,8 @@ def _axes(fit: xr.DataTree, table: pd.DataFrame) -> tuple[Axis, Axis]:
     return x, replace(y, low=0.0, high=1.07 * largest)
 
 
-def _open(
-    table: pd.DataFrame,
-    x: Axis,
-    y: Axis,
-    key: list[Key],
-    notes: list[str],
-    warning: str,
-    backend: str,
-) -> tuple[Page, Footer]:
-    width = _LEFT + _WIDE + 2 * MARGIN
-    footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
-    body = _TOP + _HIGH + _UNDER
-    total = body + footer.height + MARGIN
-    rows = [f"study:{n}" for n in range(len(table))]
-    collection = open_canvas(rows, ["funnel"], (width, total), backend)
-    heights = dict(zip(rows, table["se"].astype(float), strict=True))
-    page = Page(
-        collection, {"funnel": x}, heights, dict.fromkeys(rows, 0.0), _TOP, _TOP + _HIGH
-    )  # fmt: skip
-    plot = page.plot("funnel")
-    if backend == "matplotlib":
-        lay_flat(page.plot("table"), (0.0, 0.0, width, _TOP), (width, total))
-        lay_flat(
-            page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), (width, total)
-        )
-        place(plot, (MARGIN + _LEFT, _TOP, _WIDE, _HIGH), (width, total))
-        _dress(plot, x, y)
-    words(y.label, page.plot("table"), x=MARGIN, y=_TOP - 0.16, bold=True, gid="y_label")
-    return page, footer
-
-
-def _dress(plot: Any, x: Axis, y: Axis) -> None:
-    plot.set_xscale("log")
-    plot.set_xlim(x.low, x.high)
-    plot.set_ylim(y.high, 0.0)
-    plot.set_xticks(x.ticks, x.tick_labels, fontsize=SMALL)
-    shown = [n for n, tick in enumerate(y.ticks) if 0.0 <= tick <= y.high]
-    labels = [y.tick_labels[n] for n in shown]
-    plot.set_yticks([y.ticks[n] for n in shown], labels, fontsize=SMALL)
-    plot.set_xticks([], minor=True)
-    plot.tick_params(length=3, width=0.7, color=COLOURS["ink"], pad=2)
-    for side in ("right", "top"):
-        plot.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        plot.spines[side].set_linewidth(0.7)
-    plot.set_xlabel(drawable(x.label), fontsize=8.0, labelpad=5, gid="axis_label")
-
-
 def _draw_ground(page: Page, table: pd.DataFrame, x: Axis, y: Axis) -> None:
-    """Draw the shades of p, the line of no difference and the pooled ratio with its interval."""
+    """Draw the shades of p, and the pooled ratio with its interval."""
     from scipy.special import ndtri
 
     plot = page.plot("funnel")
@@ -173,9 +125,6 @@ def _draw_ground(page: Page, table: pd.DataFrame, x: Axis, y: Axis) -> None:
         )  # fmt: skip
         above = contour
     ends = np.array([0.0, y.high])
-    backend.line(
-        np.ones(2), ends, plot, color=COLOURS["rule"], width=0.7, zorder=1, gid="null"
-    )  # fmt: skip
     pooled = table.attrs["pooled"]
     for name in ("lower", "upper"):
         backend.line(
@@ -188,18 +137,17 @@ def _draw_ground(page: Page, table: pd.DataFrame, x: Axis, y: Axis) -> None:
     )  # fmt: skip
 
 
-def _draw_studies(page: Page, table: pd.DataFrame, x: Axis) -> None:
+def _draw_studies(page: Page, table: pd.DataFrame, x: Axis, y: Axis) -> None:
     rows = list(page.centre)
     at = dict(zip(rows, table["ratio"].astype(float), strict=True))
     page.draw(
-        spot, "study", at, on="funnel", marker="o", size=_SIZE, color=COLOURS["ink"], width=0.6,
+        spot, "study", at, on="funnel", marker="o", size=_AREA, color=COLOURS["ink"], width=0.6,
         edgecolor=COLOURS["paper"], zorder=5,
     )  # fmt: skip
     if len(rows) <= _NAMED:
         names = dict(zip(rows, table["label"], strict=True))
-        reach = dict.fromkeys(rows, float(np.sqrt(_SIZE / np.pi) / 72))
-        turn = float(np.exp(np.log(x.low) + 0.7 * np.log(x.high / x.low)))
-        page.draw(name_beside, "name", names, on="funnel", x=at, reach=reach, turn=turn)
+        reach = dict.fromkeys(rows, float(np.sqrt(_AREA / np.pi) / 72))
+        name_points(page, x, y, at, names, size=_SIZE, on="funnel", reach=reach, down=True)
 
 
 def _key() -> list[Key]:

@@ -10,10 +10,9 @@ import numpy as np
 
 from metacart.errors import named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import evidence_of
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import linear_axis
-from metacart.plots.facts import failure_of, reported, title_of
+from metacart.plots.facts import failure_of, labels_of, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.layout import Column, Key, Page, Panel, Row, intervals, open_page
 from metacart.plots.marks import spot
@@ -84,7 +83,7 @@ def plot_influence(
     if file is not None:
         check_file(file)
     table = influence(fit, likelihoods=likelihoods, executor=executor, progress=progress)
-    labels = _labels(fit, table)
+    labels = labels_of(fit, table["studies"])
     panels = [name for name in _PANELS if table[name].notna().any()]
     with style():
         page = _page(fit, table, labels, panels, backend)
@@ -92,15 +91,6 @@ def plot_influence(
             _draw(page, table, name)
     title = f"{title_of(fit)}: influence of each study"
     return deliver(page.collection, title=title, alt=_alt(title, table, labels), file=file)
-
-
-def _labels(fit: xr.DataTree, table: pd.DataFrame) -> list[str]:
-    """Return the papers that leave, as a figure names them."""
-    names = dict(zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True))
-    return [
-        ", ".join(names[study].label for study in str(studies).split(", "))
-        for studies in table["studies"]
-    ]
 
 
 def _page(

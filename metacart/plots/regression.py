@@ -6,15 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metacart.errors import Fault, InputError, named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import level_text, main_effects
 from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
-from metacart.plots.canvas import lay_flat, open_canvas, place
 from metacart.plots.facts import (
     axis_words,
     capital,
@@ -25,11 +22,10 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.files import check_file, deliver
-from metacart.plots.footer import Footer, draw_footer, measure_footer
-from metacart.plots.marks import words
-from metacart.plots.measure import COLOURS, MARGIN, SMALL, drawable, style
-from metacart.plots.page import Key, Page
-from metacart.plots.regression_marks import Picture, draw_curves, draw_findings
+from metacart.plots.measure import COLOURS, style
+from metacart.plots.page import Key
+from metacart.plots.plane import open_plane
+from metacart.plots.regression_marks import SIZE, Picture, draw_curves, draw_findings
 from metacart.records.moderation import unit_words
 from metacart.results.regression import regression_table
 
@@ -44,8 +40,6 @@ _BACKENDS = ("matplotlib", "none")
 _SIZES = ("patients", "precision")
 # Okabe and Ito's palette, those that differ in lightness first
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_WIDE, _HIGH = 6.6, 3.9  # inches of the panel with its axis
-_LEFT, _TOP, _UNDER = 0.42, 0.36, 0.52
 _AVERAGED = {"population_average": "population average", "median_study": "median study"}
 
 
@@ -116,10 +110,13 @@ def plot_regression(
     picture = _picture(fit, table, moderator, size)
     key, notes = _key(picture), _notes(fit, picture, at or {}, str(table.attrs["by"]))
     with style():
-        page, footer = _open(picture, key, notes, failure_of(fit), backend)
+        rows = {f"finding:{n}": float(y) for n, y in enumerate(picture.findings["crude"])}
+        page = open_plane(
+            "regression", rows, picture.x, picture.y, size=SIZE, key=key, notes=notes,
+            warning=failure_of(fit), backend=backend, edge=float(picture.reach.max()),
+        )  # fmt: skip
         draw_curves(page, picture)
         draw_findings(page, picture)
-        draw_footer(page, footer, key)
     title = f"{title_of(fit)}, by {name_of(moderator)}"
     return deliver(page.collection, title=title, alt=_alt(title, picture), file=file)
 
@@ -158,65 +155,6 @@ def _x_words(fit: xr.DataTree, moderator: str) -> str:
     unit = unit_words(spec_of(fit).unit.get(moderator, ""))
     unit = unit or {"age": "years"}.get(moderator, "")
     return f"{name_of(moderator)}, {unit}" if unit else name_of(moderator)
-
-
-# --- the page -----------------------------------------------------------------------------------
-
-
-def _open(
-    picture: Picture, key: list[Key], notes: list[str], warning: str, backend: str
-) -> tuple[Page, Footer]:
-    width = _LEFT + _WIDE + 2 * MARGIN
-    footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
-    body = _TOP + _HIGH + _UNDER
-    total = body + footer.height + MARGIN
-    rows = [f"finding:{n}" for n in range(len(picture.findings))]
-    collection = open_canvas(rows, ["regression"], (width, total), backend)
-    heights = dict(zip(rows, picture.findings["crude"], strict=True))
-    page = Page(
-        collection,
-        {"regression": picture.x},
-        {name: float(value) for name, value in heights.items()},
-        dict.fromkeys(rows, 0.0),
-        _TOP,
-        _TOP + _HIGH,
-    )
-    plot = page.plot("regression")
-    if backend == "matplotlib":
-        lay_flat(page.plot("table"), (0.0, 0.0, width, _TOP), (width, total))
-        lay_flat(
-            page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), (width, total)
-        )
-        place(plot, (MARGIN + _LEFT, _TOP, _WIDE, _HIGH), (width, total))
-        _dress(plot, picture)
-    words(picture.y.label, page.plot("table"), x=MARGIN, y=_TOP - 0.16, bold=True, gid="y_label")
-    return page, footer
-
-
-def _dress(plot: Any, picture: Picture) -> None:
-    x, y = picture.x, picture.y
-    plot.patch.set_visible(False)
-    largest = np.sqrt(picture.areas.max() / np.pi) / 72
-    edge = largest / _WIDE * (x.high - x.low)
-    plot.set_xlim(x.low - edge, x.high + edge)
-    if y.log:
-        plot.set_yscale("log")
-        plot.set_ylim(y.low, y.high)
-    else:
-        edge = largest / _HIGH * (y.high - y.low)
-        plot.set_ylim(y.low - edge, y.high + edge)
-    plot.set_xticks(x.ticks, x.tick_labels, fontsize=SMALL)
-    plot.set_yticks(y.ticks, y.tick_labels, fontsize=SMALL)
-    plot.set_xticks([], minor=True)
-    plot.set_yticks([], minor=True)
-    plot.tick_params(length=3, width=0.7, color=COLOURS["ink"], pad=2)
-    for side in ("right", "top"):
-        plot.spines[side].set_visible(False)
-    plot.spines["bottom"].set(linewidth=0.7, bounds=(x.low, x.high))
-    plot.spines["left"].set(linewidth=0.7, bounds=(y.low, y.high))
-    if y.null is not None:
-        plot.axhline(y.null, color=COLOURS["rule"], linewidth=0.7, zorder=1, gid="null")
-    plot.set_xlabel(drawable(x.label), fontsize=8.0, labelpad=5, gid="axis_label")
 
 
 def _key(picture: Picture) -> list[Key]:

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from metacart.plots.axes import Axis
 from metacart.plots.marks import backend_of, plain
-from metacart.plots.measure import COLOURS, SMALL, drawable
+from metacart.plots.measure import COLOURS
 from metacart.plots.page import Page
+from metacart.plots.plane import name_points
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Picture", "draw_curves", "draw_findings", "name_beside"]
+__all__ = ["SIZE", "Picture", "draw_curves", "draw_findings"]
 
 Array = NDArray[np.float64]
 
+SIZE = 6.6, 3.9  # inches of the panel
 _SMALLEST, _LARGEST = 12.0, 420.0  # square points
 _NAMED, _RANGED = 10, 20  # more findings have no name, or no interval, of their own
 
@@ -59,6 +61,11 @@ class Picture:
         sizes = self.findings[self.size].to_numpy(dtype=np.float64)
         areas: Array = np.maximum(_SMALLEST, _LARGEST * sizes / sizes.max())
         return areas
+
+    @property
+    def reach(self) -> Array:
+        """How far each bubble reaches from its middle, in inches."""
+        return np.sqrt(self.areas / np.pi) / 72
 
 
 def draw_curves(page: Page, picture: Picture) -> None:
@@ -137,9 +144,8 @@ def draw_findings(page: Page, picture: Picture) -> None:
     )  # fmt: skip
     if len(rows) <= _NAMED:
         names = dict(zip(rows, findings["label"].astype(str), strict=True))
-        reach = {row: np.sqrt(areas[row] / np.pi) / 72 for row in rows}
-        turn = picture.x.low + 0.75 * (picture.x.high - picture.x.low)
-        page.draw(name_beside, "name", names, on="regression", x=x, reach=reach, turn=turn)
+        reach = dict(zip(rows, map(float, picture.reach), strict=True))
+        name_points(page, picture.x, picture.y, x, names, size=SIZE, on="regression", reach=reach)
 
 
 def _upright(da: Any, target: Any, *, y: Any, color: Any) -> Any:
@@ -168,26 +174,3 @@ def _bubble(da: Any, target: Any, *, y: Any, size: Any, color: Any, hollow: Any)
         [float(plain(da))], [float(plain(y))], target, marker="o", size=float(plain(size)),
         facecolor=face, edgecolor=plain(color), alpha=0.55, width=0.8, clip_on=False, zorder=5,
     )  # fmt: skip
-
-
-def name_beside(da: Any, target: Any, *, y: Any, x: Any, reach: Any, turn: float, **_: Any) -> Any:
-    """Write a name beside a bubble of a radius in inches, to its left where `turn` is passed."""
-    if not hasattr(target, "annotate"):
-        return None
-    from matplotlib.patheffects import withStroke
-
-    left = float(plain(x)) > turn
-    away = 72 * float(plain(reach)) + 2
-    return target.annotate(
-        drawable(str(plain(da))),
-        (float(plain(x)), float(plain(y))),
-        xytext=(-away if left else away, 0),
-        textcoords="offset points",
-        va="center",
-        ha="right" if left else "left",
-        path_effects=[withStroke(linewidth=2.0, foreground=COLOURS["paper"])],
-        fontsize=SMALL,
-        color=COLOURS["muted"],
-        zorder=6,
-        annotation_clip=False,
-    )

@@ -22,7 +22,7 @@ from metacart.results.summary import views_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FEW_DRAWS", "Array", "LeftOut", "Mask", "left_out_of"]
+__all__ = ["FEW_DRAWS", "Array", "LeftOut", "Mask", "cohorts_of", "left_out_of", "one_cohort"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -69,10 +69,9 @@ def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
     InputError
         When all studies are of one cohort, or when one study lies in several.
     """
-    cohorts = _cohorts(fit)
+    cohorts = cohorts_of(fit)
     if len(cohorts) < 2:
-        of = f"all studies are of one cohort, {next(iter(cohorts))}"
-        raise InputError(Fault("fit", of, "a fit of two cohorts or more", unanswerable=True))
+        raise InputError(one_cohort(cohorts))
     design, by_level = design_of(fit), _by_level(fit, likelihood)
     studies = evidence_of(fit)["study"].astype(str).to_numpy()
     for name, rows in cohorts.items():
@@ -100,7 +99,13 @@ def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
         )
 
 
-def _cohorts(fit: xr.DataTree) -> dict[str, Mask]:
+def one_cohort(cohorts: Mapping[str, Mask]) -> Fault:
+    """Return the fault that nothing can leave."""
+    of = f"all studies are of one cohort, {next(iter(cohorts))}"
+    return Fault("fit", of, "a fit of two cohorts or more", unanswerable=True)
+
+
+def cohorts_of(fit: xr.DataTree) -> dict[str, Mask]:
     """Return which rows of the evidence leave together, by the name of their cohort."""
     evidence = evidence_of(fit)
     studies = evidence["study"].astype(str).tolist()
