@@ -182,7 +182,7 @@ KINDS = [
     (mc.ModelSpec(likelihood="two_arm"), PAIRS, {"mu", "tau"}),
     (mc.ModelSpec(likelihood="hsct"), MIXED, {"mu", "tau", "bias"}),
     (mc.ModelSpec(likelihood="beta_binomial"), COUNTS, {"mu", "rho"}),
-    (mc.ModelSpec(likelihood="normal", scale="log", nu=4), ESTIMATES, {"mu", "tau"}),
+    (mc.ModelSpec(likelihood="normal", scale="log"), ESTIMATES, {"mu", "tau"}),
 ]
 
 

@@ -386,6 +386,26 @@ def test_independent_draws_are_judged_by_their_number():
     assert convergence(draws, independent=1600).shortfall > 1
 
 
+def test_the_error_of_a_limit_against_repeated_runs():
+    """The limits of 400 runs of a skewed quantity scatter as the gate says, which sorts a copy."""
+    rng = np.random.default_rng(3)
+    values = rng.exponential(size=(400, 1, 4000))
+    draws = xr.Dataset({"x": (("each", "chain", "draw"), values.copy())})
+    before = draws.copy(deep=True)
+    shortfall = convergence(draws.isel(each=0), independent=4000).shortfall
+    xr.testing.assert_identical(draws, before)
+    spread = np.std(np.quantile(values[:, 0], 0.975, axis=1))
+    # the limit of a normal distribution would be as far from the median
+    reach = (stats.expon.ppf(0.975) - stats.expon.ppf(0.5)) / stats.norm.ppf(0.975)
+    assert shortfall == pytest.approx(spread / reach / 0.05, rel=0.25)
+    each = [convergence(draws.isel(each=n), independent=4000).shortfall for n in range(60)]
+    assert np.mean(each) == pytest.approx(spread / reach / 0.05, rel=0.1)
+    assert np.std(each) < 0.15 * np.mean(each)  # of two errors alone it is 0.23
+    words = convergence(draws.isel(each=0), independent=4000).failure
+    assert words.endswith("% of the SD of its tail")
+    assert words.startswith("the Monte Carlo error of the 97.5 % quantile of x is ")
+
+
 def test_draws_that_are_too_few_are_run_again_longer():
     spec = mc.ModelSpec(likelihood="binomial")
     table = pd.DataFrame({"study": list("abc"), "events": [9, 5, 13], "total": [10, 8, 19]})

@@ -14,9 +14,11 @@ import metacart as mc
 from metacart import cli
 from metacart.errors import InputError, nearest, shown
 from metacart.evidence.library import BUNDLED, Studies, check_studies
+from metacart.inference.records import spec_text
 from metacart.records import fields, schema, shapes
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
+from metacart.results.choices import changed
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
@@ -592,6 +594,13 @@ def test_nothing_is_certain_about_an_scfv_that_is_not_reported(study_data: Make)
             {"population": ["infused", "infused"]},
             "population: 'infused' stands twice; allowed: each once",
         ),
+        (
+            {"nu": 4},
+            (
+                'nu: 4 beside random_effects = "normal"; allowed: no such key: only Student-t '
+                'effects have degrees of freedom; try: random_effects = "student_t"'
+            ),
+        ),
         ({"model": {"nu": 3}, "nu": 4}, "model.nu: this key stands twice; allowed: each key once"),
         ({"report": 3}, "report: 3; allowed: a table"),
     ],
@@ -601,6 +610,19 @@ def test_words_of_a_model(values: dict[str, Any], expected: str) -> None:
         ModelSpec(**{"likelihood": "binomial"} | values)
     (fault,) = refusal.value.faults
     assert str(fault).startswith(expected)
+
+
+def test_degrees_of_freedom_leave_with_student_t_effects() -> None:
+    heavy = ModelSpec(likelihood="binomial", random_effects="student_t", nu=3)
+    for effects in ("normal", "none"):
+        turned = changed(heavy, {"random_effects": effects})
+        assert (turned.random_effects, turned.nu) == (effects, 4.0)
+        # a copy knows nothing of its keys, and can be read again
+        kept = heavy.model_copy(update={"random_effects": effects})
+        assert ModelSpec.from_mapping(json.loads(spec_text(kept))) == turned
+    assert changed(heavy, {"thresholds": [0.5]}).nu == 3
+    with pytest.raises(InputError, match="only Student-t effects have degrees"):
+        changed(heavy, {"random_effects": "normal", "nu": 5})
 
 
 def test_thresholds_of_an_open_scale_are_open() -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ _PACKAGES = ("metacart", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", 
 
 def spec_text(spec: ModelSpec) -> str:
     """Return a spec as canonical JSON."""
-    values = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    # a variant of a question may keep a nu that its effects do not have
+    idle = {"nu"} if spec.random_effects != "student_t" else None
+    values = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=idle)
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
@@ -83,6 +86,7 @@ def identity(spec: ModelSpec, evidence: pd.DataFrame) -> dict[str, str]:
     return texts | hashes | {"versions": versions_text()}
 
 
+@cache
 def versions_text() -> str:
     """Return the versions that a fit bears, as text."""
     return json.dumps({name: version(name) for name in _PACKAGES})

@@ -291,6 +291,10 @@ class ModelSpec(RootRecord):
                 )
             )
         faults += self._outcome_faults()
+        if "nu" in self.model_fields_set and self.random_effects != "student_t":
+            found = f'{self.nu:g} beside random_effects = "{self.random_effects}"'
+            allowed = "no such key: only Student-t effects have degrees of freedom"
+            faults.append(Fault("nu", found, allowed, 'random_effects = "student_t"'))
         for name in (
             "population",
             "timepoint",

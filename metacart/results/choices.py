@@ -152,6 +152,8 @@ def changed(spec: ModelSpec, changes: Mapping[str, Any]) -> ModelSpec:
     """Return a question with some keys changed; priors and filters are changed one by one."""
     data = _together(json.loads(spec_text(spec)), changes)
     data.pop(AT_LEAST, None)
+    if "nu" not in changes and data.get("random_effects") != "student_t":
+        data.pop("nu", None)  # that of the effects as they were declared
     if data.get("random_effects") == "none":
         data.setdefault("priors", {}).pop("tau", None)  # what there is not has no prior
     return ModelSpec.from_mapping(data)
