@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.funnel import plot_funnel
+    from metacart.plots.galbraith import plot_galbraith
     from metacart.plots.grades import plot_grades
     from metacart.plots.influence import plot_influence
     from metacart.plots.multiverse import plot_multiverse
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from metacart.results.engine_agreement import compare_engines
     from metacart.results.forest_table import forest_table
     from metacart.results.funnel_table import funnel_table
+    from metacart.results.galbraith_table import galbraith_table
     from metacart.results.grade_table import grade_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.influence import influence
@@ -140,6 +142,7 @@ __all__ = [
     "flow",
     "forest_table",
     "funnel_table",
+    "galbraith_table",
     "grade_table",
     "heterogeneity",
     "import_studies",
@@ -163,6 +166,7 @@ __all__ = [
     "plot_flow",
     "plot_forest",
     "plot_funnel",
+    "plot_galbraith",
     "plot_grades",
     "plot_immortal_time",
     "plot_influence",
@@ -229,6 +233,7 @@ _HOMES = {
     "plots.cumulative": ("plot_cumulative",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
+    "plots.galbraith": ("plot_galbraith",),
     "plots.grades": ("plot_grades",),
     "plots.funnel": ("plot_funnel",),
     "plots.influence": ("plot_influence",),
@@ -260,6 +265,7 @@ _HOMES = {
     "results.cumulative": ("cumulative",),
     "results.engine_agreement": ("compare_engines",),
     "results.forest_table": ("forest_table",),
+    "results.galbraith_table": ("galbraith_table",),
     "results.grade_table": ("grade_table",),
     "results.funnel_table": ("funnel_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),

@@ -12,9 +12,10 @@ from metacart.plots.marks import plain, words
 from metacart.plots.measure import COLOURS, GAP, MARGIN, SMALL, drawable, text_width
 from metacart.plots.page import Key, Page
 
-__all__ = ["TOP", "name_points", "open_plane"]
+__all__ = ["LEFT", "TOP", "name_points", "open_plane"]
 
-_LEFT, TOP, _UNDER = 0.42, 0.36, 0.52  # inches beside, above and below the panel
+LEFT = MARGIN + 0.42  # inches to the left of the panel
+TOP, _UNDER = 0.36, 0.52  # inches above and below it
 _HALF = 0.062  # inches, half the height of a name with its room
 
 
@@ -65,7 +66,7 @@ def open_plane(
     Page
     """
     wide, high = size
-    width = _LEFT + wide + right + 2 * MARGIN
+    width = LEFT + wide + right + MARGIN
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
     body = TOP + high + _UNDER
     whole = (width, body + footer.height + MARGIN)
@@ -75,7 +76,7 @@ def open_plane(
     if backend == "matplotlib":
         lay_flat(page.plot("table"), (0.0, 0.0, width, TOP), whole)
         lay_flat(page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), whole)
-        place(page.plot(name), (MARGIN + _LEFT, TOP, wide, high), whole)
+        place(page.plot(name), (LEFT, TOP, wide, high), whole)
         _dress(page.plot(name), x, y, size, edge, down)
     words(y.label, page.plot("table"), x=MARGIN, y=TOP - 0.16, bold=True, gid="y_label")
     draw_footer(page, footer, key)
