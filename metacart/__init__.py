@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from metacart.plots.galbraith import plot_galbraith
     from metacart.plots.grades import plot_grades
     from metacart.plots.influence import plot_influence
+    from metacart.plots.joint import plot_joint
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.power_scaling import plot_power_scaling
     from metacart.plots.ppc import plot_ppc
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from metacart.results.borrowing import borrowing
     from metacart.results.calibration import calibrate
     from metacart.results.checks import diagnostics, predictive_checks
+    from metacart.results.conditional_means import conditional_means
     from metacart.results.conflict import conflict
     from metacart.results.contrast import contrast
     from metacart.results.contrast_sensitivity import contrast_sensitivity
@@ -129,6 +131,7 @@ __all__ = [
     "cohorts",
     "compare_engines",
     "compare_published",
+    "conditional_means",
     "conflict",
     "contrast",
     "contrast_sensitivity",
@@ -170,6 +173,7 @@ __all__ = [
     "plot_grades",
     "plot_immortal_time",
     "plot_influence",
+    "plot_joint",
     "plot_multiverse",
     "plot_power_scaling",
     "plot_ppc",
@@ -237,6 +241,7 @@ _HOMES = {
     "plots.grades": ("plot_grades",),
     "plots.funnel": ("plot_funnel",),
     "plots.influence": ("plot_influence",),
+    "plots.joint": ("plot_joint",),
     "plots.multiverse": ("plot_multiverse",),
     "plots.power_scaling": ("plot_power_scaling",),
     "plots.ppc": ("plot_ppc",),
@@ -259,6 +264,7 @@ _HOMES = {
     "results.calibration": ("calibrate",),
     "results.bias_sensitivity": ("bias_sensitivity",),
     "results.checks": ("diagnostics", "predictive_checks"),
+    "results.conditional_means": ("conditional_means",),
     "results.conflict": ("conflict",),
     "results.contrast": ("contrast",),
     "results.contrast_sensitivity": ("contrast_sensitivity",),

@@ -12,7 +12,7 @@ from metacart.inference.origins import certain_designs
 from metacart.inference.student_t import log_t, standard_t, standardized
 from metacart.modelling.design import data_of
 
-__all__ = ["Mixture", "NoProposalError", "propose"]
+__all__ = ["Mixture", "NoProposalError", "conditional_modes", "propose", "start_of"]
 
 Array = NDArray[np.float64]
 
@@ -227,7 +227,7 @@ def _shifts(target: Marginal) -> list[float]:
     t = np.zeros(1)
     if target.tau is not None:
         t = target.tau.position(target.tau.prior.quantile([0.5]))
-    named = target.parameters(_start(target, t)[0], t)
+    named = target.parameters(start_of(target, t)[0], t)
     estimate, _ = target.likelihood.approximate(data_of(target.design))
     residual = estimate - named["mu"][0]
     if "beta" in named:
@@ -244,10 +244,10 @@ def _first(target: Marginal) -> list[_Component]:
         ends = target.tau.position(target.tau.prior.quantile([1e-4, 1.0 - 1e-4]))
         low, high = np.clip(ends, -200.0, 200.0).tolist()
         nodes = np.linspace(low, high, _SEARCH)
-    point, scale = _start(target, nodes)
+    point, scale = start_of(target, nodes)
     t, starts = np.tile(nodes, len(shifts)), np.tile(point, (len(shifts), 1))
     starts[:, 0] += np.repeat(shifts, len(nodes))
-    modes = _conditional(target, t, starts, np.tile(scale, (len(shifts), 1, 1)))
+    modes = conditional_modes(target, t, starts, np.tile(scale, (len(shifts), 1, 1)))
     parts = zip(*(np.split(values, len(shifts)) for values in modes), strict=True)
     found = [_Component(nodes, *part) for part in parts]
     best = max(float(each.log_height.max()) for each in found)
@@ -289,7 +289,7 @@ def _followed(target: Marginal, before: _Component) -> _Component:
 def _onto(target: Marginal, before: _Component, nodes: Array) -> _Component:
     """Return a component on another grid, its modes searched from those of the one before."""
     start = (_between(before.nodes, each, nodes) for each in (before.mode, before.spread))
-    return _Component(nodes, *_conditional(target, nodes, *start))
+    return _Component(nodes, *conditional_modes(target, nodes, *start))
 
 
 def _between(nodes: Array, values: Array, t: Array) -> Array:
@@ -301,7 +301,7 @@ def _between(nodes: Array, values: Array, t: Array) -> Array:
     return np.asarray((1.0 - part) * values[low] + part * values[low + 1])
 
 
-def _conditional(
+def conditional_modes(
     target: Marginal, t: Array, point: Array, scale: Array
 ) -> tuple[Array, Array, Array]:
     """Mode and spread of the other coordinates at each t, and the Laplace log density of t."""
@@ -366,7 +366,7 @@ def _differentiate(
     return centre, slope, bend / _STEP**2
 
 
-def _start(target: Marginal, t: Array) -> tuple[Array, Array]:
+def start_of(target: Marginal, t: Array) -> tuple[Array, Array]:
     """Weighted least squares at each t, with the priors as if they were normal."""
     coordinates, design = target.coordinates, target.design
     # quartiles in the coordinate stand for a prior that may have no variance

@@ -106,8 +106,9 @@ def _draw_glyph(plot: Any, entry: Key, x: float, y: float) -> None:
         backend.line(
             ends, flat, plot, color=colour, width=4.0, solid_capstyle="butt", alpha=entry.alpha
         )
-    elif entry.mark == "dotted":
-        backend.line(ends, flat, plot, color=colour, width=1.0, linestyle=":")
+    elif entry.mark in ("dotted", "dashed"):
+        line = ":" if entry.mark == "dotted" else (0.0, (3.2, 1.6))
+        backend.line(ends, flat, plot, color=colour, width=1.0, linestyle=line)
     elif entry.mark == "light":
         lamp([middle], plot, y=y, light=colour, scale=0.85)
     elif entry.mark == "tile":

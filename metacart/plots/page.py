@@ -107,6 +107,7 @@ class Key:
         "open",
         "line",
         "dotted",
+        "dashed",
         "bar",
         "dash",
         "light",
