@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import design_of, group_of, spec_of
+from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import Axis, linear_axis
@@ -26,6 +26,7 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.files import check_file, deliver
+from metacart.plots.joint_region import Region, prior_of, region_of, tau_and_mu
 from metacart.plots.marks import backend_of
 from metacart.plots.measure import COLOURS, MARGIN, style
 from metacart.plots.numbers import number, span
@@ -55,23 +56,11 @@ _BACKENDS = ("matplotlib", "none")
 _LEFT, _WIDE, _TOP = 0.5, 3.9, 0.36  # inches
 _JOINT, _TRACES, _STRIP = 2.3, 2.7, 0.5
 _NAMED, _FEW = 30, 20  # of more lines the highest and the lowest have names
-_GRID, _SMOOTH = 160, 1.5
-_SHARES = (0.95, 0.5)
 _EXPLANATION = (
     "Regions of highest density. At τ = 0 the studies differ by chance alone; the larger τ, the "
     "less each takes from the others. τ runs to the 99.5 % quantile of its posterior."
 )
 _FILLS = ("#cfe3f1", "#7fb5d8")  # the two regions, the wider first
-
-
-@dataclass(frozen=True)
-class _Region:
-    """A density over tau and mu, with the heights that enclose each share."""
-
-    tau: Array
-    mu: Array
-    density: Array
-    levels: tuple[float, ...]
 
 
 @named_options
@@ -127,8 +116,8 @@ def plot_joint(
     if file is not None:
         check_file(file)
     table, names = conditional_means(fit, likelihoods=likelihoods), _names(fit)
-    regions = {view: _region(*_draws(fit, view)) for view in views_of(fit)}
-    prior = _prior(fit, regions["posterior"])
+    regions = {view: region_of(*tau_and_mu(fit, view)) for view in views_of(fit)}
+    prior = prior_of(fit, regions["posterior"])
     shown = _shown(table, names)
     planes = _planes(fit, table, names, shown, regions)
     with style():
@@ -155,53 +144,6 @@ def plot_joint(
 
 
 # --- what is shown ------------------------------------------------------------------------------
-
-
-def _draws(fit: xr.DataTree, group: str) -> tuple[Array, Array]:
-    """Return draws of tau and mu."""
-    sample = group_of(fit, group)
-    tau, mu = (
-        sample[name].transpose("chain", "draw").to_numpy().reshape(-1) for name in ("tau", "mu")
-    )
-    return tau, mu
-
-
-def _region(tau: Array, mu: Array) -> _Region:
-    """Return a kernel estimate of the density of draws; what leaks below 0 is folded back."""
-    from scipy.ndimage import gaussian_filter
-
-    low, high = np.quantile(mu, [0.0005, 0.9995])
-    reach = 0.2 * (high - low)
-    ends = [[0.0, 1.15 * float(np.quantile(tau, 0.9995))], [low - reach, high + reach]]
-    counts, x, y = np.histogram2d(tau, mu, bins=_GRID, range=ends)
-    # a little smoother than Scott's rule, whose edge shows the single draws
-    width = _SMOOTH * tau.size ** (-1.0 / 6.0)
-    spread = [
-        width * float(draws.std()) / (edges[1] - edges[0]) for draws, edges in ((tau, x), (mu, y))
-    ]
-    density = gaussian_filter(counts, spread, mode=("reflect", "constant"))
-    order = np.sort(density, axis=None)[::-1]
-    held = np.cumsum(order) / order.sum()
-    levels = [float(order[np.searchsorted(held, share)]) for share in _SHARES]
-    return _Region(0.5 * (x[1:] + x[:-1]), 0.5 * (y[1:] + y[:-1]), density, tuple(levels))
-
-
-def _prior(fit: xr.DataTree, posterior: _Region) -> _Region | None:
-    """Return the prior on the grid of the posterior; none where mu's has no formula."""
-    stated = priors_of(fit)
-    mu, tau = (parse_prior(stated[name]) for name in ("mu", "tau"))
-    if "naive" in views_of(fit):
-        bias = parse_prior(stated["bias"])
-        if not mu.name == bias.name == "Normal":
-            return None
-        (m, s), (n, t) = mu.arguments, bias.arguments
-        mu = replace(mu, arguments=(m - n, float(np.hypot(s, t))))
-    steps = (np.arange(200) + 0.5) / 200
-    height = np.add.outer(tau.logpdf(tau.quantile(steps)), mu.logpdf(mu.quantile(steps)))
-    levels = np.exp(np.quantile(height, [1.0 - share for share in _SHARES]))
-    density = np.exp(np.add.outer(tau.logpdf(posterior.tau), mu.logpdf(posterior.mu)))
-    density = np.minimum(np.nan_to_num(density, nan=0.0, posinf=1e300), 1e300)
-    return _Region(posterior.tau, posterior.mu, density, tuple(levels.tolist()))
 
 
 def _names(fit: xr.DataTree) -> dict[str, str]:
@@ -238,7 +180,7 @@ def _planes(
     table: pd.DataFrame,
     names: Mapping[str, str],
     named: Mapping[str, str],
-    regions: Mapping[str, _Region],
+    regions: Mapping[str, Region],
 ) -> list[Plane]:
     scale = scale_of(design_of(fit))
     null = null_of(fit) if measure_of(scale) == "ratio" else None
@@ -290,7 +232,7 @@ def _planes(
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def _draw_joint(page: Page, regions: Mapping[str, _Region], prior: _Region | None) -> None:
+def _draw_joint(page: Page, regions: Mapping[str, Region], prior: Region | None) -> None:
     plot = page.plot("joint")
     backend = backend_of(plot)
     own = regions["posterior"]
@@ -336,7 +278,7 @@ def _draw_tau(page: Page, fit: xr.DataTree, planes: list[Plane]) -> None:
 
     plot, axis = page.plot("tau"), planes[-1].x
     backend = backend_of(plot)
-    tau, _ = _draws(fit, "posterior")
+    tau, _ = tau_and_mu(fit, "posterior")
     grid = np.linspace(0.0, axis.high, 300)
     kernel: Any = gaussian_kde(tau[:: max(1, tau.size // 8000)])
     posterior = kernel(grid) + kernel(-grid)
@@ -356,7 +298,7 @@ def _draw_tau(page: Page, fit: xr.DataTree, planes: list[Plane]) -> None:
 
 
 def _draw_median(page: Page, fit: xr.DataTree, planes: list[Plane]) -> None:
-    middle = float(np.median(_draws(fit, "posterior")[0]))
+    middle = float(np.median(tau_and_mu(fit, "posterior")[0]))
     for plane in planes:
         plot = page.plot(plane.name)
         backend_of(plot).line(
@@ -401,7 +343,7 @@ def _notes(fit: xr.DataTree, lines: int, named: int) -> list[str]:
 def _alt(title: str, fit: xr.DataTree, table: pd.DataFrame) -> str:
     scale = scale_of(design_of(fit))
     measure = measure_of(scale)
-    tau, mu = _draws(fit, "posterior")
+    tau, mu = tau_and_mu(fit, "posterior")
     places = {"rate": 0, "ratio": None, "value": 2}[measure]
     unit = " %" if measure == "rate" else ""
     first = describe(scale.inverse(mu)[None])
