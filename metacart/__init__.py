@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from metacart.plots.grades import plot_grades
     from metacart.plots.influence import plot_influence
     from metacart.plots.joint import plot_joint
+    from metacart.plots.labbe import plot_labbe
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.power_scaling import plot_power_scaling
     from metacart.plots.ppc import plot_ppc
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from metacart.results.grade_table import grade_table
     from metacart.results.heterogeneity import heterogeneity, study_estimates
     from metacart.results.influence import influence
+    from metacart.results.labbe_table import labbe_table
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.multiverse import multiverse, rank_choices
     from metacart.results.named_priors import named_priors
@@ -150,6 +152,7 @@ __all__ = [
     "heterogeneity",
     "import_studies",
     "influence",
+    "labbe_table",
     "leave_one_out",
     "list_models",
     "load_fit",
@@ -174,6 +177,7 @@ __all__ = [
     "plot_immortal_time",
     "plot_influence",
     "plot_joint",
+    "plot_labbe",
     "plot_multiverse",
     "plot_power_scaling",
     "plot_ppc",
@@ -242,6 +246,7 @@ _HOMES = {
     "plots.funnel": ("plot_funnel",),
     "plots.influence": ("plot_influence",),
     "plots.joint": ("plot_joint",),
+    "plots.labbe": ("plot_labbe",),
     "plots.multiverse": ("plot_multiverse",),
     "plots.power_scaling": ("plot_power_scaling",),
     "plots.ppc": ("plot_ppc",),
@@ -276,6 +281,7 @@ _HOMES = {
     "results.funnel_table": ("funnel_table",),
     "results.heterogeneity": ("heterogeneity", "study_estimates"),
     "results.influence": ("influence",),
+    "results.labbe_table": ("labbe_table",),
     "results.leave_one_out": ("leave_one_out",),
     "results.multiverse": ("multiverse", "rank_choices"),
     "results.named_priors": ("named_priors",),

@@ -18,7 +18,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
-from metacart.plots.plane import name_points, open_plane
+from metacart.plots.plane import Plane, name_points, open_plane
 from metacart.results.baujat_table import baujat_table
 
 if TYPE_CHECKING:
@@ -83,15 +83,15 @@ def plot_baujat(
         check_file(file)
     table = baujat_table(fit, likelihoods=likelihoods)
     table = table.assign(label=labels_of(fit, table["studies"]))
-    x, y = _axes(table)
     names_of_rows = [f"left:{left}" for left in table["left_out"]]
     rows = dict(zip(names_of_rows, table["influence"].astype(float), strict=True))
     at = dict(zip(rows, table["contribution"].astype(float), strict=True))
     reach = float(np.sqrt(_AREA / np.pi) / 72)
+    plane = Plane("baujat", *_axes(table), _SIZE, edge=reach)
     with style():
         page = open_plane(
-            "baujat", rows, x, y, size=_SIZE, key=[Key("dot", "a study", COLOURS["model"])],
-            notes=[_note(fit, table)], warning=failure_of(fit), backend=backend, edge=reach,
+            plane, rows, key=[Key("dot", "a study", COLOURS["model"])],
+            notes=[_note(fit, table)], warning=failure_of(fit), backend=backend,
         )  # fmt: skip
         page.draw(
             spot, "study", at, on="baujat", marker="o", size=_AREA, color=COLOURS["model"],
@@ -99,7 +99,7 @@ def plot_baujat(
         )  # fmt: skip
         names = dict(list(zip(rows, table["label"], strict=True))[:_NAMED])
         every = dict.fromkeys(rows, reach)
-        name_points(page, x, y, at, names, size=_SIZE, on="baujat", reach=every)
+        name_points(page, plane, at, names, reach=every)
     title = f"{title_of(fit)}: Baujat plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "SIDES",
     "Measure",
     "Reported",
     "axis_words",
@@ -32,6 +33,7 @@ __all__ = [
     "measure_of",
     "name_of",
     "null_of",
+    "outcome_of",
     "priors_of",
     "reported",
     "subtracted",
@@ -41,7 +43,7 @@ __all__ = [
 Measure = Literal["rate", "ratio", "value"]
 _WORDS = {"scfv": "scFv", "prior_scfv": "scFv before", "hsct": "HSCT"}
 # the two sides of an exposure, shorter than its definition
-_SIDES = {"hsct": ("transplant", "no transplant")}
+SIDES = {"hsct": ("transplant", "no transplant")}
 # ratios with more decimals were computed, not printed
 _PRINTED = 4
 
@@ -122,7 +124,7 @@ def favours(
     from metacart.results.direction import better_of
 
     words = EXPOSURES.get(spec.exposure, spec.exposure.replace("_", " "))
-    with_, without = _SIDES.get(spec.exposure, (words, f"no {words}"))
+    with_, without = SIDES.get(spec.exposure, (words, f"no {words}"))
     lower = better_of(spec, scale_of(design_of(fit))) == "lower"
     sides = (with_, without) if lower else (without, with_)
     return named[0].format(sides[0]), named[1].format(sides[1])
@@ -133,6 +135,11 @@ def _outcome(spec: ModelSpec) -> str:
         return ""
     known = OUTCOMES.get(spec.outcome)
     return known.title if known else spec.outcome.replace("_", " ")
+
+
+def outcome_of(fit: xr.DataTree) -> str:
+    """Return what is counted, in words."""
+    return _outcome(spec_of(fit)) or "events"
 
 
 def _column(evidence: pd.DataFrame, name: str) -> list[Any]:

@@ -8,7 +8,18 @@ import numpy as np
 
 from metacart.plots.measure import COLOURS, LINE, SIZE, SMALL, SMALL_LINE, drawable
 
-__all__ = ["backend_of", "band", "diamond", "hill", "plain", "spot", "stretch", "upright", "words"]
+__all__ = [
+    "backend_of",
+    "band",
+    "bubble",
+    "diamond",
+    "hill",
+    "plain",
+    "spot",
+    "stretch",
+    "upright",
+    "words",
+]
 
 _CAPITAL = 0.729  # the height of a capital of DejaVu Sans, in parts of its size
 
@@ -124,3 +135,12 @@ def band(da: Any, target: Any, *, y: Any = None, **styles: Any) -> Any:
     del y
     low, high = np.asarray(da, dtype=float)
     return backend_of(target).hspan(low, high, target, **styles)
+
+
+def bubble(da: Any, target: Any, *, y: Any, size: Any, color: Any, hollow: Any) -> Any:
+    """Draw a circle of an area, filled or open."""
+    face = COLOURS["paper"] if plain(hollow) else plain(color)
+    return backend_of(target).scatter(
+        [float(plain(da))], [float(plain(y))], target, marker="o", size=float(plain(size)),
+        facecolor=face, edgecolor=plain(color), alpha=0.55, width=0.8, clip_on=False, zorder=5,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from metacart.plots.axes import Axis
@@ -12,40 +13,71 @@ from metacart.plots.marks import plain, words
 from metacart.plots.measure import COLOURS, GAP, MARGIN, SMALL, drawable, text_width
 from metacart.plots.page import Key, Page
 
-__all__ = ["LEFT", "TOP", "name_points", "open_plane"]
+__all__ = ["LEFT", "TOP", "Plane", "name_points", "open_plane"]
 
 LEFT = MARGIN + 0.42  # inches to the left of the panel
 TOP, _UNDER = 0.36, 0.52  # inches above and below it
 _HALF = 0.062  # inches, half the height of a name with its room
 
 
-def open_plane(
-    name: str,
-    points: Mapping[str, float],
-    x: Axis,
-    y: Axis,
-    *,
-    size: tuple[float, float],
-    key: Sequence[Key],
-    notes: Sequence[str],
-    warning: str = "",
-    backend: str = "matplotlib",
-    edge: float = 0.0,
-    down: bool = False,
-    right: float = 0.0,
-) -> Page:
-    """Return a page with one panel of two axes, its key and its notes.
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A panel of two axes.
 
-    Parameters
+    Attributes
     ----------
     name : str
-        Of the panel.
-    points : mapping of str to float
-        Where each row stands on the vertical axis.
+        The ``column`` of its plot in ``viz``.
     x, y : Axis
         The axes, linear or logarithmic; the label of `y` stands above its end.
     size : (float, float)
         Inches of the panel.
+    edge : float
+        Inches beyond the ends of linear axes, where marks are large.
+    down : bool
+        Whether the vertical axis grows downwards.
+    right : float
+        Inches to the right of the panel, for what stands there.
+    """
+
+    name: str
+    x: Axis
+    y: Axis
+    size: tuple[float, float]
+    edge: float = 0.0
+    down: bool = False
+    right: float = 0.0
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point stands, in inches from the upper left corner."""
+        ends = []
+        for axis, inches, value in ((self.x, self.size[0], x), (self.y, self.size[1], y)):
+            edge = 0.0 if axis.log else self._edge(inches)
+            ends.append(edge + (inches - 2 * edge) * axis.share(value))
+        return ends[0], ends[1] if self.down else self.size[1] - ends[1]
+
+    def _edge(self, inches: float) -> float:
+        """Return the inches of the edge once it is part of the panel."""
+        return self.edge * inches / (inches + 2 * self.edge)
+
+
+def open_plane(
+    plane: Plane,
+    points: Mapping[str, float],
+    *,
+    key: Sequence[Key],
+    notes: Sequence[str],
+    warning: str = "",
+    backend: str = "matplotlib",
+) -> Page:
+    """Return a page with one plane, its key and its notes.
+
+    Parameters
+    ----------
+    plane : Plane
+        The panel.
+    points : mapping of str to float
+        Where each row stands on the vertical axis.
     key : sequence of Key
         The marks and their words.
     notes : sequence of str
@@ -54,44 +86,40 @@ def open_plane(
         Stands above the notes in red.
     backend : {"matplotlib", "none"}
         ``"none"`` draws nothing and keeps the structure.
-    edge : float
-        Inches beyond the ends of the axes, where marks are large.
-    down : bool
-        Whether the vertical axis grows downwards.
-    right : float
-        Inches to the right of the panel, for what stands there.
 
     Returns
     -------
     Page
     """
-    wide, high = size
-    width = LEFT + wide + right + MARGIN
+    wide, high = plane.size
+    width = LEFT + wide + plane.right + MARGIN
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
     body = TOP + high + _UNDER
     whole = (width, body + footer.height + MARGIN)
-    collection = open_canvas([*points], [name], whole, backend)
+    collection = open_canvas([*points], [plane.name], whole, backend)
     heights = {row: float(at) for row, at in points.items()}
-    page = Page(collection, {name: x}, heights, dict.fromkeys(points, 0.0), TOP, TOP + high)
+    axes, rows = {plane.name: plane.x}, dict.fromkeys(points, 0.0)
+    page = Page(collection, axes, heights, rows, TOP, TOP + high)
     if backend == "matplotlib":
         lay_flat(page.plot("table"), (0.0, 0.0, width, TOP), whole)
         lay_flat(page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), whole)
-        place(page.plot(name), (LEFT, TOP, wide, high), whole)
-        _dress(page.plot(name), x, y, size, edge, down)
-    words(y.label, page.plot("table"), x=MARGIN, y=TOP - 0.16, bold=True, gid="y_label")
+        place(page.plot(plane.name), (LEFT, TOP, wide, high), whole)
+        _dress(page.plot(plane.name), plane)
+    words(plane.y.label, page.plot("table"), x=MARGIN, y=TOP - 0.16, bold=True, gid="y_label")
     draw_footer(page, footer, key)
     return page
 
 
-def _dress(plot: Any, x: Axis, y: Axis, size: tuple[float, float], edge: float, down: bool) -> None:
+def _dress(plot: Any, plane: Plane) -> None:
+    x, y, size = plane.x, plane.y, plane.size
     plot.patch.set_visible(False)
     for axis, inches, along in ((x, size[0], "x"), (y, size[1], "y")):
-        more = 0.0 if axis.log else edge / inches * (axis.high - axis.low)
+        more = 0.0 if axis.log else plane.edge / inches * (axis.high - axis.low)
         limits = (axis.low - more, axis.high + more)
         shown = [n for n, tick in enumerate(axis.ticks) if axis.low <= tick <= axis.high]
         ticks, labels = [axis.ticks[n] for n in shown], [axis.tick_labels[n] for n in shown]
         plot.set(**{f"{along}scale": axis.scale})
-        plot.set(**{f"{along}lim": limits[::-1] if down and along == "y" else limits})
+        plot.set(**{f"{along}lim": limits[::-1] if plane.down and along == "y" else limits})
         set_ticks = getattr(plot, f"set_{along}ticks")
         set_ticks(ticks, labels, fontsize=SMALL)
         set_ticks([], minor=True)
@@ -108,51 +136,34 @@ def _dress(plot: Any, x: Axis, y: Axis, size: tuple[float, float], edge: float, 
 
 def name_points(
     page: Page,
-    x: Axis,
-    y: Axis,
+    plane: Plane,
     at: Mapping[str, float],
     names: Mapping[str, str],
     *,
-    size: tuple[float, float],
-    on: str,
     reach: Mapping[str, float],
-    down: bool = False,
-) -> list[str]:
-    """Write names beside points, the first first, where they cover no other name and no point.
+) -> None:
+    """Write names beside points where they cover no other name and no point.
 
     Parameters
     ----------
     page : Page
         Where.
-    x, y : Axis
-        The axes of the panel.
-    at : mapping of str to float
-        Where each point stands along `x`, of all rows.
-    names : mapping of str to str
-        The names by row, the most important first.
-    size : (float, float)
-        Inches of the panel.
-    on : str
+    plane : Plane
         The panel.
+    at : mapping of str to float
+        Where each point stands along x, of all rows.
+    names : mapping of str to str
+        The names by row, the most important first; one without a free place is not written.
     reach : mapping of str to float
         Inches from the middle of each point to its edge.
-    down : bool
-        Whether the vertical axis grows downwards.
-
-    Returns
-    -------
-    list of str
-        The rows whose name stood in no free place, and is not written.
     """
-    middles = {}
-    for row, value in at.items():
-        up = y.share(page.centre[row])
-        middles[row] = (size[0] * x.share(value), size[1] * (up if down else 1.0 - up))
+    size = plane.size
+    middles = {row: plane.place(value, page.centre[row]) for row, value in at.items()}
     # left, top, right, bottom in inches from the upper left corner of the panel
     taken = [(a - 0.7 * reach[r], b - 0.7 * reach[r], a + 0.7 * reach[r], b + 0.7 * reach[r])
              for r, (a, b) in middles.items()]  # fmt: skip
     own = dict(zip(middles, taken, strict=True))
-    across, above, aligned, left_out = {}, {}, {}, []
+    across, above, aligned = {}, {}, {}
     for row, name in names.items():
         wide, away = text_width(name, size=SMALL), reach[row] + 0.03
         a, b = middles[row]
@@ -175,13 +186,10 @@ def name_points(
                 taken.append(box)
                 across[row], above[row], aligned[row] = 72 * shift, -72 * rise, side
                 break
-        else:
-            left_out.append(row)
     page.draw(
-        _name, "name", {row: names[row] for row in aligned}, on=on,
+        _name, "name", {row: names[row] for row in aligned}, on=plane.name,
         x={row: at[row] for row in aligned}, across=across, above=above, align=aligned,
     )  # fmt: skip
-    return left_out
 
 
 def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -25,7 +25,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
 from metacart.plots.plane import open_plane
-from metacart.plots.regression_marks import SIZE, Picture, draw_curves, draw_findings
+from metacart.plots.regression_marks import Picture, draw_curves, draw_findings
 from metacart.records.moderation import unit_words
 from metacart.results.regression import regression_table
 
@@ -112,9 +112,8 @@ def plot_regression(
     with style():
         rows = {f"finding:{n}": float(y) for n, y in enumerate(picture.findings["crude"])}
         page = open_plane(
-            "regression", rows, picture.x, picture.y, size=SIZE, key=key, notes=notes,
-            warning=failure_of(fit), backend=backend, edge=float(picture.reach.max()),
-        )  # fmt: skip
+            picture.plane, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
+        )
         draw_curves(page, picture)
         draw_findings(page, picture)
     title = f"{title_of(fit)}, by {name_of(moderator)}"

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.plots.axes import Axis
-from metacart.plots.marks import backend_of, plain
+from metacart.plots.marks import backend_of, bubble, plain
 from metacart.plots.measure import COLOURS
 from metacart.plots.page import Page
-from metacart.plots.plane import name_points
+from metacart.plots.plane import Plane, name_points
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SIZE", "Picture", "draw_curves", "draw_findings"]
+__all__ = ["Picture", "draw_curves", "draw_findings"]
 
 Array = NDArray[np.float64]
 
-SIZE = 6.6, 3.9  # inches of the panel
+_SIZE = 6.6, 3.9  # inches of the panel
 _SMALLEST, _LARGEST = 12.0, 420.0  # square points
 _NAMED, _RANGED = 10, 20  # more findings have no name, or no interval, of their own
 
@@ -66,6 +66,11 @@ class Picture:
     def reach(self) -> Array:
         """How far each bubble reaches from its middle, in inches."""
         return np.sqrt(self.areas / np.pi) / 72
+
+    @property
+    def plane(self) -> Plane:
+        """The panel."""
+        return Plane("regression", self.x, self.y, _SIZE, edge=float(self.reach.max()))
 
 
 def draw_curves(page: Page, picture: Picture) -> None:
@@ -140,12 +145,12 @@ def draw_findings(page: Page, picture: Picture) -> None:
                 color=colours,
             )  # fmt: skip
     page.draw(
-        _bubble, "bubble", x, on="regression", size=areas, color=colours, hollow=open_,
+        bubble, "bubble", x, on="regression", size=areas, color=colours, hollow=open_,
     )  # fmt: skip
     if len(rows) <= _NAMED:
         names = dict(zip(rows, findings["label"].astype(str), strict=True))
         reach = dict(zip(rows, map(float, picture.reach), strict=True))
-        name_points(page, picture.x, picture.y, x, names, size=SIZE, on="regression", reach=reach)
+        name_points(page, picture.plane, x, names, reach=reach)
 
 
 def _upright(da: Any, target: Any, *, y: Any, color: Any) -> Any:
@@ -164,13 +169,4 @@ def _arrow(da: Any, target: Any, *, y: Any, height: float, marker: str, color: A
     return backend_of(target).scatter(
         [float(plain(da))], [height], target, marker=marker, size=10.0, color=plain(color),
         width=0.0, clip_on=False, zorder=4,
-    )  # fmt: skip
-
-
-def _bubble(da: Any, target: Any, *, y: Any, size: Any, color: Any, hollow: Any) -> Any:
-    """Draw a circle of an area, filled or open."""
-    face = COLOURS["paper"] if plain(hollow) else plain(color)
-    return backend_of(target).scatter(
-        [float(plain(da))], [float(plain(y))], target, marker="o", size=float(plain(size)),
-        facecolor=face, edgecolor=plain(color), alpha=0.55, width=0.8, clip_on=False, zorder=5,
     )  # fmt: skip
