@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.transforms import Bbox
 from scipy import special
 
 import metacart as mc
@@ -103,10 +104,12 @@ def test_names_stand_beside_their_bubbles(number, odds):
     names = [text.get_window_extent() for text in plot.texts]
     # a bubble in the corner of a larger one may find no room for its name
     assert len(names) == 0 if number == 60 else len(names) >= 4
-    bubbles = [each.item().get_window_extent() for each in figure.viz["bubble"]["bubble"]]
+    bubbles = [each.item() for each in figure.viz["bubble"]["bubble"]]
+    centres = plot.transData.transform([each.get_offsets()[0] for each in bubbles])
+    radii = [0.6 * np.sqrt(each.get_sizes()[0] / np.pi) * drawn.dpi / 72 for each in bubbles]
+    inner = [Bbox([at - r, at + r]) for at, r in zip(centres, radii, strict=True)]
     for n, box in enumerate(names):
         assert not any(box.overlaps(other) for other in names[:n])
-        inner = [other.shrunk(0.6, 0.6) for other in bubbles]
         assert not any(box.overlaps(other) for other in inner)
     for axes in drawn.axes:
         for text in axes.texts:
