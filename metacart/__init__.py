@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from metacart.plots.influence import plot_influence
     from metacart.plots.joint import plot_joint
     from metacart.plots.labbe import plot_labbe
+    from metacart.plots.leave_one_out import plot_leave_one_out
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.power_scaling import plot_power_scaling
     from metacart.plots.ppc import plot_ppc
@@ -178,6 +179,7 @@ __all__ = [
     "plot_influence",
     "plot_joint",
     "plot_labbe",
+    "plot_leave_one_out",
     "plot_multiverse",
     "plot_power_scaling",
     "plot_ppc",
@@ -247,6 +249,7 @@ _HOMES = {
     "plots.influence": ("plot_influence",),
     "plots.joint": ("plot_joint",),
     "plots.labbe": ("plot_labbe",),
+    "plots.leave_one_out": ("plot_leave_one_out",),
     "plots.multiverse": ("plot_multiverse",),
     "plots.power_scaling": ("plot_power_scaling",),
     "plots.ppc": ("plot_ppc",),

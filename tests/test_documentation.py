@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import html
 import importlib
 import importlib.util
 import inspect
@@ -14,10 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import metacart as mc
 from metacart import cli
+from metacart.results.summary import summary_with_errors
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "benchmarks/README.md")
@@ -90,6 +93,30 @@ def test_every_path_that_is_named_exists(page: str) -> None:
     paths = [word for phrase in words for word in phrase.split() if re.fullmatch(home, word)]
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+# ---- the figure at the top of the README
+
+
+def test_the_forest_plot_of_the_readme_is_what_its_command_draws() -> None:
+    """Words and counts as they are now; what is estimated up to its Monte Carlo error."""
+    page = (ROOT / "README.md").read_text("utf-8")
+    ((said, place),) = re.findall(r"!\[([^]]+)\]\(([^)]+)\)", page)
+    (name,) = re.findall(rf"`uv run metacart forest (\w+) --out {re.escape(place)}`", page)
+    svg = (ROOT / place).read_text("utf-8")
+    kept = html.unescape(svg[svg.index("<desc") : svg.index("</desc>")].partition(">")[2])
+    fit = mc.fit(name, seed=1, progress=False)
+    drawn = mc.plot_forest(fit, studies=mc.load_studies(), backend="none").viz.attrs["alt"]
+    number = re.compile(r"\d+(?:\.\d+)?")
+    assert number.sub("#", kept) == number.sub("#", drawn)
+    before, now = ([float(each) for each in number.findall(text)] for text in (kept, drawn))
+    assert before[:3] == now[:3]  # studies, patients, events
+    limits = summary_with_errors(fit)[["mcse", "mcse_lower", "mcse_upper"]]
+    np.testing.assert_allclose(before, now, atol=5 * 100 * limits.iloc[:3].to_numpy().max())
+    # what is read aloud in its place has the same numbers in whole per cents
+    whole = {f"{each:.0f}" for each in before}
+    assert set(re.findall(r"\d+", said)) - {"95"} <= whole
+    assert len(re.findall(r"\d+", said)) > 10
 
 
 # ---- docstrings, and the reference made of them

@@ -400,3 +400,27 @@ def test_few_draws_are_trusted_less() -> None:
     assert trusted(0.5, 200)
     assert not trusted(0.6, 200)
     assert not trusted(float("nan"), 16000)
+
+
+# ---- the figure
+
+
+def test_the_figure_shows_the_answer_and_what_moves_it_most_first(whole: Any) -> None:
+    table = mc.leave_one_out(whole, progress=False).query("estimand == 'population average'")
+    rows = table.set_index("left_out")
+    moved = (rows["median"] - rows.loc["", "median"]).abs().drop("").sort_values(ascending=False)
+    pc = mc.plot_leave_one_out(whole, backend="none", progress=False)
+    shown = pc.viz["study"].coords["row"].to_numpy().tolist()
+    assert shown == ["left:", *(f"left:{name}" for name in moved.index)]
+    low, high = (rows.loc["ab", name] for name in ("lower", "upper"))
+    assert f"without a, b {100 * rows.loc['ab', 'median']:.1f} %" in pc.viz.attrs["alt"]
+    assert f"{100 * low:.1f}–{100 * high:.1f}" in pc.viz.attrs["alt"]
+    assert f"with all {100 * rows.loc['', 'median']:.1f} %" in pc.viz.attrs["alt"]
+
+
+def test_the_figure_of_a_transplant_question_shows_the_naive_answer_too() -> None:
+    spec = mc.ModelSpec(likelihood="hsct")
+    fit = mc.fit(spec, ratios(*["time-fixed"] * 4), method="exact", draws=2000, seed=4)
+    pc = mc.plot_leave_one_out(fit, progress=False, backend="none")
+    assert pc.viz["naive"].sizes["row"] == 5
+    assert "Median study (immortal-time-adjusted)" in pc.viz.attrs["alt"]

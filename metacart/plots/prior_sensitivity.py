@@ -21,10 +21,11 @@ from metacart.plots.measure import style
 from metacart.results.sensitivity import prior_sensitivity, prior_words
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from arviz_plots import PlotCollection
 
-__all__ = ["plot_prior_sensitivity"]
+__all__ = ["draw_prior_sensitivity", "plot_prior_sensitivity"]
 
 _BACKENDS = ("matplotlib", "none")
 
@@ -95,6 +96,18 @@ def plot_prior_sensitivity(
     table = prior_sensitivity(
         fit, tau=tau, mu=mu, at=at, likelihoods=likelihoods, executor=executor, progress=progress
     )
+    return draw_prior_sensitivity(fit, table, at=at, file=file, backend=backend)
+
+
+def draw_prior_sensitivity(
+    fit: xr.DataTree,
+    table: pd.DataFrame,
+    *,
+    at: Mapping[str, Any] | None = None,
+    file: str | os.PathLike[str] | None = None,
+    backend: str = "matplotlib",
+) -> PlotCollection:
+    """Plot a table of ``prior_sensitivity`` that is there already."""
     table = table.sort_values(["mu_scale", "tau_scale"], kind="stable", ignore_index=True)
     scales = zip(table["mu_scale"], table["tau_scale"], strict=True)
     table["row"] = [f"prior:{wide:g}:{spread:g}" for wide, spread in scales]

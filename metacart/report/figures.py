@@ -12,15 +12,18 @@ from metacart.evidence.collection import Studies
 from metacart.plots.files import close_figure, save_figure
 from metacart.plots.flow import plot_flow
 from metacart.plots.forest import plot_forest
+from metacart.plots.leave_one_out import draw_leave_one_out
 from metacart.plots.ppc import plot_ppc
 from metacart.plots.prior_posterior import plot_prior_posterior
+from metacart.plots.prior_sensitivity import draw_prior_sensitivity
 from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from arviz_plots import PlotCollection
 
-__all__ = ["Figure", "draw_figures", "draw_flow", "kept_figure"]
+__all__ = ["Figure", "draw_figures", "draw_flow", "draw_sensitivity", "kept_figure"]
 
 _FOREST = (
     "Forest plot: each study as reported and as the model sees it, and at what risk of bias it is."
@@ -28,6 +31,8 @@ _FOREST = (
 _FLOW = (
     "From the papers that were given to the numbers of this question: what each rule leaves out."
 )
+_PRIORS = "The answer under other priors of how much studies differ, the declared one marked."
+_LEFT = "The answer without the papers of each cohort, the one that moves it most first."
 _PLOTS: dict[str, tuple[Callable[..., Any], str]] = {
     "ppc": (
         plot_ppc,
@@ -90,6 +95,37 @@ def draw_figures(fit: xr.DataTree, studies: Studies, folder: Path) -> dict[str, 
 def draw_flow(spec: ModelSpec, studies: Studies, folder: Path) -> dict[str, Figure]:
     """Draw how the studies come to the numbers of a question: the figure ``flow``."""
     return {"flow": kept_figure(plot_flow(studies, spec), "flow", _FLOW, folder)}
+
+
+def draw_sensitivity(
+    fit: xr.DataTree, priors: pd.DataFrame, left: pd.DataFrame | None, folder: Path
+) -> dict[str, Figure]:
+    """Draw what an answer hangs on, from the tables that are there already.
+
+    Parameters
+    ----------
+    fit : DataTree
+        From ``fit``.
+    priors : DataFrame
+        From ``prior_sensitivity``.
+    left : DataFrame or None
+        From ``leave_one_out``; none where nothing can leave.
+    folder : Path
+        Beside the page.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``prior-sensitivity`` where there are other priors, ``leave-one-out`` where studies left.
+    """
+    drawn = {}
+    if not priors["declared"].all():
+        made = draw_prior_sensitivity(fit, priors)
+        drawn["prior-sensitivity"] = kept_figure(made, "prior-sensitivity", _PRIORS, folder)
+    if left is not None:
+        made = draw_leave_one_out(fit, left)
+        drawn["leave-one-out"] = kept_figure(made, "leave-one-out", _LEFT, folder)
+    return drawn
 
 
 def kept_figure(collection: PlotCollection, name: str, caption: str, folder: Path) -> Figure:

@@ -22,6 +22,8 @@ _DRAWN = {
     "forest": "mc.plot_forest(fit, studies=studies, file=file)",
     "ppc": "mc.plot_ppc(fit, file=file)",
     "prior-posterior": "mc.plot_prior_posterior(fit, file=file)",
+    "prior-sensitivity": ("mc.plot_prior_sensitivity(fit, mu=(1.0,), progress=False, file=file)"),
+    "leave-one-out": "mc.plot_leave_one_out(fit, progress=False, file=file)",
     "flow": "mc.plot_flow(studies, spec, file=file)",
     "grades": "mc.plot_grades(fit, file=file)",
     "benefit-risk": "mc.plot_benefit_risk(fit, file=file)",
@@ -66,7 +68,7 @@ def script_of(
     if len(paths) < len(studies):
         read += "  # the report was made of studies in memory: put them here"
     lines = [
-        '"""Draw the figures of this report again: from its fits, without fitting anything."""',
+        '"""Draw the figures of this report again, from its fits."""',
         "",
         "from pathlib import Path",
         "",

@@ -30,7 +30,7 @@ from metacart.report.bias_table import bias_table
 from metacart.report.check_words import finding_words, predictive_words
 from metacart.report.contrast_tables import analyses_table, origins_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
-from metacart.report.figures import Figure, draw_figures, draw_flow
+from metacart.report.figures import Figure, draw_figures, draw_flow, draw_sensitivity
 from metacart.report.guidelines.items import Found
 from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
@@ -334,7 +334,9 @@ def answered(
         analyses=tuple(map(analyses_table, analyses)),
         predictive=predictive_words(checks, labels, counts, len(basis.studies)),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
-        figures=draw_figures(fit, studies, folder) | draw_flow(question.spec, studies, folder),
+        figures=draw_figures(fit, studies, folder)
+        | draw_sensitivity(fit, others, left, folder)
+        | draw_flow(question.spec, studies, folder),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),

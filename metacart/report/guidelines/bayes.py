@@ -181,7 +181,7 @@ def _limits(seen: Seen) -> Found:
 
 def _sensitivity(seen: Seen) -> Found:
     if rows_of(seen.section, "sensitivity"):
-        return answered("spread")
+        return answered("sensitivity")
     return missing("the model was not fitted again under other priors")
 
 

@@ -40,6 +40,8 @@ PLACES = {
     "evidence": "Evidence",
     "results": "Results",
     "spread": "How much studies differ",
+    "sensitivity": "What the answer hangs on",
+    "published": "Published meta-analyses",
     "model": "The model",
     "checks": "Checks",
     "methods": "Methods, to paste",

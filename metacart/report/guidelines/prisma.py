@@ -181,7 +181,7 @@ def _certainty(section: Section) -> Found:
 
 def _against(section: Section) -> Found:
     if rows_of(section, "published"):
-        return answered("spread")
+        return answered("published")
     return missing("the model file names no published meta-analysis")
 
 
@@ -264,7 +264,7 @@ _ITEMS: tuple[tuple[str, str, Look | None, Test | None], ...] = (
         None,
         _when(
             lambda section: rows_of(section, "sensitivity") or rows_of(section, "left_out"),
-            "spread",
+            "sensitivity",
             otherwise="no sensitivity analysis",
         ),
     ),
@@ -319,7 +319,7 @@ _ITEMS: tuple[tuple[str, str, Look | None, Test | None], ...] = (
         "20d",
         "Each synthesis: results of sensitivity analyses",
         None,
-        _with("sensitivity", "spread", otherwise="no other priors were tried"),
+        _with("sensitivity", "sensitivity", otherwise="no other priors were tried"),
     ),
     ("21", "Bias from missing results", _publication, None),
     ("22", "Certainty of the evidence", None, _certainty),
