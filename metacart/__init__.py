@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from metacart.plots.labbe import plot_labbe
     from metacart.plots.leave_one_out import plot_leave_one_out
     from metacart.plots.multiverse import plot_multiverse
+    from metacart.plots.network import plot_network
     from metacart.plots.power_scaling import plot_power_scaling
     from metacart.plots.ppc import plot_ppc
     from metacart.plots.prior_posterior import plot_prior_posterior
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from metacart.results.leave_one_out import leave_one_out
     from metacart.results.multiverse import multiverse, rank_choices
     from metacart.results.named_priors import named_priors
+    from metacart.results.network_table import network_table
     from metacart.results.origin_probabilities import origin_probabilities
     from metacart.results.power_scaling import power_scaling
     from metacart.results.predict import predict
@@ -161,6 +163,7 @@ __all__ = [
     "load_studies",
     "multiverse",
     "named_priors",
+    "network_table",
     "origin_probabilities",
     "overlap",
     "parse_prior",
@@ -181,6 +184,7 @@ __all__ = [
     "plot_labbe",
     "plot_leave_one_out",
     "plot_multiverse",
+    "plot_network",
     "plot_power_scaling",
     "plot_ppc",
     "plot_prior_posterior",
@@ -251,6 +255,7 @@ _HOMES = {
     "plots.labbe": ("plot_labbe",),
     "plots.leave_one_out": ("plot_leave_one_out",),
     "plots.multiverse": ("plot_multiverse",),
+    "plots.network": ("plot_network",),
     "plots.power_scaling": ("plot_power_scaling",),
     "plots.ppc": ("plot_ppc",),
     "plots.prior_posterior": ("plot_prior_posterior",),
@@ -288,6 +293,7 @@ _HOMES = {
     "results.leave_one_out": ("leave_one_out",),
     "results.multiverse": ("multiverse", "rank_choices"),
     "results.named_priors": ("named_priors",),
+    "results.network_table": ("network_table",),
     "results.origin_probabilities": ("origin_probabilities",),
     "results.power_scaling": ("power_scaling",),
     "results.prior_preview": ("preview_priors",),
