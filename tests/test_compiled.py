@@ -13,7 +13,9 @@ from metacart.inference.compiled import compiled
 from metacart.modelling.build import build_model
 from metacart.modelling.design import bind
 from metacart.modelling.likelihoods import LIKELIHOODS
+from metacart.modelling.nodes import add_parameter
 from metacart.modelling.system_check import system_priors
+from metacart.records.priors import PRIORS, Prior, parse_prior
 
 COUNTS = pd.DataFrame(
     {"study": list("abcde"), "events": 1, "total": [5, 19, 8, 33, 12], "x": [0.0, 1, 0, 1, 1]}
@@ -81,13 +83,14 @@ SAMPLE = {
 }  # fmt: skip
 
 
-def test_other_data_give_the_draws_of_a_fresh_compilation(compilations, monkeypatch):
+def test_other_data_and_priors_give_the_draws_of_a_fresh_compilation(compilations, monkeypatch):
     monkeypatch.setattr(nuts, "TARGETS", (0.95,))
     spec = mc.ModelSpec(likelihood="normal", scale="log")
+    narrow = spec.model_copy(update={"priors": {"mu": "Normal(0.4, 0.3)", "tau": "HalfNormal(2)"}})
     tables = [ESTIMATES, other(ESTIMATES, "estimate")]
-    models = [model_of(spec, table) for table in tables]
+    models = [model_of(spec, tables[0]), model_of(narrow, tables[1])]
     first = compiled(models[0]).sample(**SAMPLE)
-    # two threads at once, the second with data of its own
+    # two threads at once, the second with data and priors of its own
     with ThreadPoolExecutor(2) as pool:
         again, reused = pool.map(lambda model: compiled(model).sample(**SAMPLE), models)
     assert compilations == models[:1]
@@ -98,13 +101,15 @@ def test_other_data_give_the_draws_of_a_fresh_compilation(compilations, monkeypa
     for name, values in fresh["posterior"].data_vars.items():
         np.testing.assert_array_equal(reused["posterior"][name], values)
         np.testing.assert_array_equal(again["posterior"][name], first["posterior"][name])
-    assert not np.array_equal(first["posterior"]["mu"], fresh["posterior"]["mu"])
+    # the same data under the two priors
+    other_prior = compiled(model_of(narrow, tables[0])).sample(**SAMPLE)
+    assert not np.array_equal(first["posterior"]["mu"], other_prior["posterior"]["mu"])
     # fits that leave out one study of five are of one graph, that of any four
     five = pd.concat([ESTIMATES, ESTIMATES.iloc[:1].assign(study="e")])
-    for left in "ab":
+    for left, asked in (("a", spec), ("b", narrow)):
         rest = five[five["study"] != left]
         fit = mc.fit(
-            spec, rest, method="nuts", draws=100, tune=100, chains=2, seed=1, progress=False
+            asked, rest, method="nuts", draws=100, tune=100, chains=2, seed=1, progress=False
         )
         assert fit["posterior"]["finding"].to_numpy().tolist() == rest["study"].tolist()
     assert len(compilations) == 2
@@ -137,11 +142,39 @@ def test_only_data_are_exchanged(spec, table, column):
     moved = other(table, column)
     assert kept._graph(model_of(spec, moved)) == graph
     prior = {"grades": "cutpoint"}.get(spec.likelihood, "mu")
+
+    def under(text):
+        return spec.model_copy(update={"priors": {**spec.priors, prior: text}}), table
+
+    # the numbers of a prior are data, its family is not
+    assert kept._graph(model_of(*under("Normal(0.2, 1.4)"))) == graph
     for changed in (
-        (spec.model_copy(update={"priors": {**spec.priors, prior: "Normal(0, 1.4)"}}), table),
+        under("Logistic(0, 1.4)"),
         (spec, pd.concat([table, other(table, column)]) if column != "count" else table.iloc[:3]),
     ):
         assert kept._graph(model_of(*changed)) != graph
+
+
+@pytest.mark.parametrize("form", PRIORS.values(), ids=PRIORS)
+def test_a_family_of_priors_is_one_graph(form):
+    import pymc as pm
+
+    prior = parse_prior(form.example)
+    wider = Prior(prior.name, tuple(1.5 * each for each in prior.arguments))
+    models = []
+    for priors in (prior, wider, [prior, wider], [wider, prior]):
+        with pm.Model() as one:
+            add_parameter("value", priors)
+        models.append(one)
+    graphs = [kept._graph(each) for each in models]
+    assert graphs[0] == graphs[1] != graphs[2] == graphs[3]
+    # what the graph is given are the numbers of the prior, by their names and in full precision
+    pairs = zip(prior.arguments, wider.arguments, strict=True)
+    numbers = dict(zip(form.parameters, pairs, strict=True))
+    for name, both in numbers.items():
+        found = [model[f"prior_value_{name}"].get_value() for model in models]
+        assert [*map(float, found[:2])] == [*both]
+        assert found[3].tolist() == [*reversed(both)]
 
 
 def test_a_constant_made_of_data_is_never_exchanged():

@@ -12,6 +12,7 @@ from metacart.modelling.centring import centring_of
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
+from metacart.modelling.nodes import add_parameter, prior_arguments, raised
 from metacart.modelling.origins import add_mixture
 from metacart.modelling.priors import resolve_priors
 from metacart.modelling.spread import tau_levels, tau_names
@@ -98,13 +99,13 @@ def build_model(
             mu = _pooled_mean(priors["mu"], x.mean(axis=0) @ beta)
             linear = mu + (x * beta).sum(axis=-1)
         else:
-            mu = _scalar("mu", priors["mu"])
+            mu = add_parameter("mu", priors["mu"])
             linear = mu + np.zeros(design.sizes["finding"])
         if spec.random_effects != "none":
             group = pm.Data("group", design["group"].to_numpy(), dims="finding")
             taus = [priors[name] for name in tau_names(levels)]
             if levels is None:
-                tau = _scalar("tau", taus[0])
+                tau = add_parameter("tau", taus[0])
                 linear = linear + _study_effects(spec, design, likelihood, taus, linear, tau)[group]
             else:
                 place, first = levels.of_rows(design["x"].to_numpy()), _first(design)
@@ -113,12 +114,14 @@ def build_model(
                 own = first[design["group"].to_numpy()]
                 linear = linear + effect[group] * (tau / tau[own])
             if spec.within:
-                inside = _scalar("tau_within", priors["tau_within"])
+                inside = add_parameter("tau_within", priors["tau_within"])
                 linear = linear + inside * pm.Normal("z_within", dims="finding")
         theta = pm.Deterministic("theta", linear, dims="finding")
-        own = {name: _scalar(name, priors[name]) for name in free_parameters(design, likelihood)}
+        own = {
+            name: add_parameter(name, priors[name]) for name in free_parameters(design, likelihood)
+        }
         own |= {
-            name: _scalar(name, priors[name], dims=own_dim(design))
+            name: add_parameter(name, priors[name], dims=own_dim(design))
             for name, parameter in likelihood.parameters.items()
             if parameter.each and parameter.needed(arrays)
         }
@@ -129,13 +132,6 @@ def build_model(
     return model
 
 
-def _scalar(name: str, prior: Prior, **options: Any) -> Any:
-    import pymc as pm
-
-    distribution, arguments = prior.pymc()
-    return getattr(pm, distribution)(name, **arguments, **options)
-
-
 def _pooled_mean(prior: Prior, slope: Any) -> Any:
     """Return mu, sampled as the mean at the middle of the moderators.
 
@@ -144,10 +140,10 @@ def _pooled_mean(prior: Prior, slope: Any) -> Any:
     """
     import pymc as pm
 
-    distribution, arguments = prior.pymc()
     location = prior.location
     if location is None:
-        return _scalar("mu", prior)
+        return add_parameter("mu", prior)
+    distribution, arguments = prior_arguments("mu", prior)
     moved = arguments | {location: arguments[location] + slope}
     return pm.Deterministic("mu", getattr(pm, distribution)("centre", **moved) - slope)
 
@@ -158,10 +154,8 @@ def _vector(name: str, priors: list[Prior], *, dims: str) -> Any:
 
     families = [list(same) for _, same in groupby(priors, key=lambda prior: prior.name)]
     if len(families) == 1:
-        arguments = [prior.pymc()[1] for prior in priors]
-        vectors = {key: np.asarray([each[key] for each in arguments]) for key in arguments[0]}
-        return getattr(pm, priors[0].name)(name, **vectors, dims=dims)
-    parts = [_scalar(f"{name}_{position}", prior) for position, prior in enumerate(priors)]
+        return add_parameter(name, priors, dims=dims)
+    parts = [add_parameter(f"{name}_{position}", prior) for position, prior in enumerate(priors)]
     return pm.Deterministic(name, pm.math.stack(parts), dims=dims)
 
 
@@ -187,12 +181,12 @@ def _study_effects(
     centring = pm.Data("centring", centring, dims="study")
     # any fixed centre is right; a study's first row stands for its arms
     middle = centring * linear[pm.Data("first", _first(design), dims="study")]
-    spread = tau**centring
+    spread = raised(tau, centring)
     if spec.random_effects == "student_t":
         z = pm.StudentT("z", nu=spec.nu, mu=middle, sigma=spread, dims="study")
     else:
         z = pm.Normal("z", mu=middle, sigma=spread, dims="study")
-    return tau ** (1.0 - centring) * (z - middle)
+    return tau * (z - middle) / spread
 
 
 def _first(design: xr.Dataset) -> NDArray[np.intp]:

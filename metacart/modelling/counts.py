@@ -9,6 +9,7 @@ import numpy as np
 
 from metacart.modelling.arms import logit_density
 from metacart.modelling.likelihood import Array, Data, Parameters
+from metacart.modelling.nodes import add_counts
 from metacart.scales import SCALES, Scale
 
 __all__ = [
@@ -36,9 +37,7 @@ def observe_binomial(
     name: str, eta: Any, data: Mapping[str, Any], _parameters: Any, dims: str
 ) -> None:
     """Add the events to the open model."""
-    import pymc as pm
-
-    pm.Binomial(name, n=data["total"], logit_p=eta, observed=data["events"], dims=dims)
+    add_counts(name, eta, data["events"], data["total"], dims)
 
 
 def logp_binomial(eta: Array, data: Data, _parameters: Parameters) -> Array:

@@ -18,6 +18,7 @@ from metacart.modelling.grade_density import (
     log_odds_beyond,
 )
 from metacart.modelling.likelihood import Array, Parameter, Priors
+from metacart.modelling.nodes import add_parameter, raised
 from metacart.modelling.reading_grades import (
     GRADES,
     REFERENCE,
@@ -70,24 +71,23 @@ def build_grades(design: xr.Dataset, priors: Priors) -> pm.Model:
     bands = bands.of(np.flatnonzero(bands.open))
     coords["band"] = np.arange(len(bands.open)).tolist()
 
-    def parameter(name: str, **options: Any) -> Any:
-        distribution, arguments = priors[name].pymc()
-        return getattr(pm, distribution)(name, **arguments, **options)
+    def own(name: str, **options: Any) -> Any:
+        return add_parameter(name, priors[name], **options)
 
     with pm.Model(coords=coords) as model:
         data = bands._replace(
             **{name: pm.Data(name, values, dims="band") for name, values in bands._asdict().items()}
         )
-        cutpoint, gap = parameter("cutpoint"), parameter("gap", dims="step")
+        cutpoint, gap = own("cutpoint"), own("gap", dims="step")
         shifts = []
         if _named(design):
-            shifts.append(parameter("shift", dims="named"))
+            shifts.append(own("shift", dims="named"))
         if _has_unreported(design):
-            shifts.append(pt.atleast_1d(parameter("shift_unreported")))
+            shifts.append(pt.atleast_1d(own("shift_unreported")))
         shift = (
             pt.specify_shape(pt.concatenate(shifts), (design.sizes["grading"],)) if shifts else None
         )
-        tau, tau_spacing = parameter("tau"), parameter("tau_spacing")
+        tau, tau_spacing = own("tau"), own("tau_spacing")
         distance = cut_distances(gap, shift, design.sizes["grading"], pt)
         best, centring = _centring(design, priors["tau"])
         # other data are centred otherwise in the same graph
@@ -97,8 +97,9 @@ def build_grades(design: xr.Dataset, priors: Priors) -> pm.Model:
             for name in ("system", "upper")
         )
         centre = -share * (cutpoint + distance[system, upper])
-        z = pm.Normal("z", mu=centre, sigma=tau**share, dims="study")
-        location = pm.Deterministic("location", tau ** (1.0 - share) * (z - centre), dims="study")
+        spread = raised(tau, share)
+        z = pm.Normal("z", mu=centre, sigma=spread, dims="study")
+        location = pm.Deterministic("location", tau * (z - centre) / spread, dims="study")
         z_spacing = pm.Normal("z_spacing", dims="study")
         spacing = pm.Deterministic("spacing", tau_spacing * z_spacing, dims="study")
         level = log_odds_beyond(

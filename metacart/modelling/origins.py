@@ -197,14 +197,12 @@ def add_mixture(
     arrays = {
         name: pm.Data(f"inferred_{name}", design[name].to_numpy()[rows]) for name in _names(design)
     }
-    stated = _log_p(likelihood, eta[rows], arrays, own, rows.size)
-    terms = [
-        np.log(shares[:, level])
-        + _log_p(
-            likelihood, eta[rows] + (shifts[level] * beta).sum(axis=-1), arrays, own, rows.size
-        )
-        for level in range(len(shifts))
-    ]
+    stated = _log_p(model, "stated", likelihood, eta[rows], arrays, own, rows.size)
+    terms = []
+    for level, shift in enumerate(shifts):
+        moved = eta[rows] + (shift * beta).sum(axis=-1)
+        found = _log_p(model, f"origin_{level}", likelihood, moved, arrays, own, rows.size)
+        terms.append(np.log(shares[:, level]) + found)
     pm.Potential("origins", pt.logsumexp(pt.stack(terms), axis=0) - stated, model=model)
 
 
@@ -216,13 +214,21 @@ def _names(design: xr.Dataset) -> list[str]:
 
 
 def _log_p(
-    likelihood: Likelihood, eta: Any, arrays: Mapping[str, Any], own: Any, number: int
+    model: pm.Model,
+    name: str,
+    likelihood: Likelihood,
+    eta: Any,
+    arrays: Mapping[str, Any],
+    own: Any,
+    number: int,
 ) -> Any:
     """Return the log probability of each finding at a symbolic linear predictor."""
     import pymc as pm
 
     # a model of its own, so that nothing is observed twice
     with pm.Model(coords={"finding": range(number)}, model=None) as one:
-        likelihood.observe("y", eta, arrays, own, "finding")
-    observed = one["y"]
+        likelihood.observe(name, eta, arrays, own, "finding")
+    observed = one[name]
+    for variable in one.data_vars:
+        model.register_data_var(variable)
     return pm.logp(observed, one.rvs_to_values[observed])

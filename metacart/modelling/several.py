@@ -15,6 +15,7 @@ from metacart.modelling.centring import centring_of
 from metacart.modelling.counts import approximate_binomial, crude_counts, logp_binomial
 from metacart.modelling.cubature import log_integral
 from metacart.modelling.likelihood import Array, Parameter, Priors
+from metacart.modelling.nodes import add_counts, add_parameter, raised
 from metacart.modelling.reading_several import read_outcomes, read_stages
 from metacart.modelling.system import Average, Split, System
 from metacart.scales import SCALES
@@ -133,10 +134,7 @@ def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
             name: pm.Data(name, design[name].to_numpy(), dims="finding")
             for name in ("events", "total", "group", "level")
         }
-        scalars = {}
-        for name in ("mu", "tau"):
-            distribution, arguments = priors[name].pymc()
-            scalars[name] = getattr(pm, distribution)(name, **arguments, dims=dim)
+        scalars = {name: add_parameter(name, priors[name], dims=dim) for name in ("mu", "tau")}
         if _correlated(design):
             shapes = lkj_shapes(len(labels))
             share = pm.Beta("share", alpha=shapes, beta=shapes, dims="pair")
@@ -147,7 +145,7 @@ def build_several(design: xr.Dataset, priors: Priors) -> pm.Model:
         shares = pm.Data("centring", _shares(design, priors), dims=("study", dim))
         levels = pm.math.stack(_sampled(scalars, factor, shares), axis=-1)
         theta = pm.Deterministic("theta", levels[data["group"], data["level"]], dims="finding")
-        pm.Binomial("y", n=data["total"], logit_p=theta, observed=data["events"], dims="finding")
+        add_counts("y", theta, data["events"], data["total"], "finding")
     return model
 
 
@@ -164,10 +162,9 @@ def _sampled(scalars: dict[str, Any], factor: list[list[Any]], shares: Any) -> l
         ]
         middle = mu + tau * sum(known) if known else mu
         spread = tau * row[-1]
-        z = pm.Normal(f"z_{k}", mu=share * middle, sigma=spread**share, dims="study")
-        away = z - share * middle
-        levels.append(middle + spread ** (1.0 - share) * away)
-        standard.append(away / spread**share)
+        z = pm.Normal(f"z_{k}", mu=share * middle, sigma=raised(spread, share), dims="study")
+        standard.append((z - share * middle) / raised(spread, share))
+        levels.append(middle + spread * standard[-1])
     return levels
 
 

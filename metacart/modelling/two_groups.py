@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from metacart.modelling.arms import Arm, log_density, rate, scores
 from metacart.modelling.baseline import Groups, draw_baseline, evaluate, tabulate
 from metacart.modelling.likelihood import Array, Data, Parameters, Priors
+from metacart.modelling.nodes import add_counts
 from metacart.scales import SCALES, Scale
 
 __all__ = [
@@ -106,39 +107,14 @@ def observe_groups(
     name: str, eta: Any, data: Mapping[str, Any], parameters: Mapping[str, Any], dims: str | None
 ) -> None:
     """Add the counts of both groups to the open model: ``name`` and ``name_control``."""
-    import pymc as pm
-
-    logp = _by_hazard if np.asarray(data["hazard"].eval()).all() else _by_odds
+    hazard = bool(np.asarray(data["hazard"].eval()).all())
     baseline = parameters["baseline"]
     for own, level, group in (
         (name, baseline + eta, "exposed"),
         (f"{name}_control", baseline, "control"),
     ):
-        total, events = data[f"{group}_total"], data[f"{group}_events"]
-        pm.CustomDist(own, level, total, logp=logp, observed=events, dims=dims)
-
-
-def _by_odds(events: Any, level: Any, total: Any) -> Any:
-    import pytensor.tensor as pt
-
-    return _choose(events, total) + events * level - total * pt.softplus(level)
-
-
-def _by_hazard(events: Any, level: Any, total: Any) -> Any:
-    """Log probability of counts at a log cumulative hazard, finite where a rate is 0 or 1."""
-    import pytensor.tensor as pt
-
-    # log(1 - exp(-H)) is log H where H is small
-    inside = pt.exp(pt.clip(level, -30.0, 300.0))
-    event = pt.switch(level < -30.0, level, pt.log(-pt.expm1(-inside)))
-    lost = (total - events) * pt.exp(pt.minimum(level, 300.0))
-    return _choose(events, total) + events * event - lost
-
-
-def _choose(events: Any, total: Any) -> Any:
-    import pytensor.tensor as pt
-
-    return pt.gammaln(total + 1) - pt.gammaln(events + 1) - pt.gammaln(total - events + 1)
+        events, total = data[f"{group}_events"], data[f"{group}_total"]
+        add_counts(own, level, events, total, dims, hazard=hazard)
 
 
 # --- each comparison alone ----------------------------------------------------------------------
