@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.estimands import Draws, design_rows, effects_anew, make_draws
+from metacart.inference.kept import kept_draws, placed, with_theta
 from metacart.inference.origins import Combinations
-from metacart.inference.prior_draws import draw_own, draw_prior, of_findings
+from metacart.inference.prior_draws import PRIOR_DRAWS, draw_own, draw_prior, of_findings
 from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, moderators_of, own_dim, scale_of
@@ -28,8 +29,8 @@ __all__ = [
     "groups_of_fit",
     "log_likelihood_of",
     "own_arrays",
-    "parameters_of",
     "replicate",
+    "sample_groups",
 ]
 
 Array = NDArray[np.float64]
@@ -43,6 +44,7 @@ def groups_of_fit(
     sampled: xr.Dataset,
     *,
     seed: int,
+    theta: xr.Dataset | None = None,
     by_study: Array | None = None,
 ) -> dict[str, xr.Dataset]:
     """Return the groups of a fit from the draws of its parameters.
@@ -56,13 +58,17 @@ def groups_of_fit(
         own free parameters, with dims ``chain`` and ``draw``.
     seed : int
         Fixes every random number drawn here.
+    theta : Dataset, optional
+        ``theta`` at the draws that are kept of findings, where these are not all.
     by_study : array (chain, draw, studies), optional
-        The log likelihood of each study with its effect integrated out, where it is known.
+        The log likelihood of each study with its effect integrated out, where it is known, at the
+        draws that are kept of findings.
 
     Returns
     -------
     dict of str to Dataset
-        ``posterior``, ``naive`` (only where a bias is taken away after the fit), ``prior``,
+        ``posterior``, ``naive`` (only where a bias is taken away after the fit), both followed by
+        what is not kept of each draw (``posterior_findings``, ``naive_findings``), ``prior``,
         ``posterior_predictive``, ``prior_predictive``, ``log_likelihood``, ``log_prior``,
         ``observed_data`` and ``constant_data``.
     """
@@ -71,22 +77,24 @@ def groups_of_fit(
     groups: dict[str, xr.Dataset] = {}
     rng = np.random.default_rng([seed, 2])
     applied = _applied(design, likelihood, priors)
-    posterior = parameters_of(sampled, spec, design, likelihood, seed=seed)
-    posterior = _with_own_of_findings(posterior, design, likelihood, priors, rng)
+    whole, part = _sample_of(sampled, theta, spec, design, likelihood, seed)
+    part = _with_own_of_findings(part, design, likelihood, priors, rng)
     if applied:
-        groups["naive"] = posterior  # the fit that ignores it
-        posterior = _take_away(posterior, design, likelihood, draw_own(applied, posterior, rng))
-    prior = draw_prior(spec, design, likelihood, priors, rng)
+        groups |= placed("naive", whole, part)  # the fit that ignores it
+        own = draw_own(applied, whole, rng)
+        whole = _take_away(whole, design, likelihood, own)
+        at_part = {name: each.sel(draw=part["draw"]) for name, each in own.items()}
+        part = _take_away(part, design, likelihood, at_part)
+    few = len(kept_draws(design.sizes["finding"], chains=1, draws=PRIOR_DRAWS))
+    prior = draw_prior(spec, design, likelihood, priors, rng, number=few)
     prior = _with_next(prior, spec, design, seed)
     if applied:
         prior = _take_away(prior, design, likelihood, draw_own(applied, prior, rng))
-    groups["posterior"], groups["prior"] = posterior, prior
-    groups["posterior_predictive"] = replicate(spec, design, likelihood, posterior, rng)
+    groups |= placed("posterior", whole, part) | {"prior": prior}
+    groups["posterior_predictive"] = replicate(spec, design, likelihood, part, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
     known = None if applied else by_study
-    groups["log_likelihood"] = log_likelihood_of(
-        spec, design, likelihood, posterior, by_study=known
-    )
+    groups["log_likelihood"] = log_likelihood_of(spec, design, likelihood, part, by_study=known)
     each = of_findings(design, likelihood)
     shared = {name: prior for name, prior in priors.items() if name not in each}
     groups["log_prior"] = _log_prior(design, shared, sampled)
@@ -98,15 +106,39 @@ def groups_of_fit(
     return groups
 
 
-def parameters_of(
+def sample_groups(
+    name: str,
     sampled: xr.Dataset,
+    theta: xr.Dataset | None,
     spec: ModelSpec,
     design: xr.Dataset,
     likelihood: Likelihood,
     *,
     seed: int,
+) -> dict[str, xr.Dataset]:
+    """Return the parameters that a fit keeps of a sample as groups of it."""
+    return placed(name, *_sample_of(sampled, theta, spec, design, likelihood, seed))
+
+
+def _sample_of(
+    sampled: xr.Dataset,
+    theta: xr.Dataset | None,
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    seed: int,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return the parameters with the next study, and all at the draws kept of findings."""
+    whole = _with_next(_labelled(sampled, spec, design, likelihood), spec, design, seed)
+    if theta is None:
+        return whole, whole
+    return whole, with_theta(whole, _labelled(theta, spec, design, likelihood))
+
+
+def _labelled(
+    sampled: xr.Dataset, spec: ModelSpec, design: xr.Dataset, likelihood: Likelihood
 ) -> xr.Dataset:
-    """Return the parameters that a fit keeps, with the next study, labelled as the design is."""
+    """Return the parameters that a fit keeps, labelled as the design is."""
     keep = ["mu", "tau", "tau_within", "beta", "theta", IMPUTED, ORIGIN, *likelihood.parameters]
     kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
     labels = {
@@ -115,13 +147,13 @@ def parameters_of(
         if name in kept.dims
     }
     levels = tau_levels(spec, moderators_of(design))
-    if levels is not None:
+    if levels is not None and "level" in kept.dims:
         labels["level"] = np.asarray(levels.levels)
     if IMPUTED in kept:
         labels["gap"] = np.asarray(gap_names(design))
     if ORIGIN in kept:
         labels[INFERRED] = design["finding"].to_numpy()[inferred_rows(design)]
-    return _with_next(kept.assign_coords(labels), spec, design, seed)
+    return kept.assign_coords(labels)
 
 
 def _applied(
@@ -163,7 +195,8 @@ def _take_away(
     alike = {name: np.ones(1) for name in data_of(design)}
     arrays = {name: values.to_numpy() for name, values in own.items()}
     shift = xr.DataArray(likelihood.shift(alike, arrays), dims=("chain", "draw"))
-    moved = {name: sample[name] - shift for name in ("mu", "theta", "theta_new")}
+    moving = [name for name in ("mu", "theta", "theta_new") if name in sample]
+    moved = {name: sample[name] - shift for name in moving}
     return sample.assign(moved | own)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,31 @@ from metacart.records.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Marginal"]
+__all__ = ["CELLS", "Marginal"]
 
 Array = NDArray[np.float64]
+
+CELLS = 4_000_000  # draws times findings that are worked on at once
+# findings from which on it is worth looking for those that are alike, and what share may differ
+_MANY, _WORTH = 100, 0.8
+
+
+class Alike(NamedTuple):
+    """Studies that say the same in the same place, once each.
+
+    Attributes
+    ----------
+    design : Dataset
+        Of one of each kind.
+    place : array of int (studies,)
+        The kind of each study.
+    number : array (kinds,)
+        How many there are of each.
+    """
+
+    design: xr.Dataset
+    place: NDArray[np.intp]
+    number: Array
 
 
 @dataclass(frozen=True)
@@ -102,21 +125,42 @@ class Marginal:
         each = [tau[name] for name in tau_names(self._levels)]
         return named | own | {"tau": np.stack(each, axis=-1)}
 
-    def _observed(self, named: dict[str, Array]) -> Observed:
-        """Return the findings at these parameters."""
-        data = data_of(self.design)
-        linear = named["mu"][:, None] + np.zeros(self.design.sizes["finding"])
+    @cached_property
+    def _alike(self) -> Alike:
+        """Which findings differ: those that say the same in the same place say it once."""
+        number, studies = self.design.sizes["finding"], self.design.sizes["study"]
+        each = Alike(self.design, np.arange(studies), np.ones(studies))
+        arrays = [*data_of(self.design).values(), self.design["x"].to_numpy()]
+        numbers = all(values.dtype.kind in "biuf" for values in arrays)
+        if number < _MANY or studies < number or self.spec.within or self.origins or not numbers:
+            return each
+        columns = [values.astype(np.float64).reshape(number, -1) for values in arrays]
+        _, first, which = np.unique(
+            np.concatenate(columns, axis=1), axis=0, return_index=True, return_inverse=True
+        )
+        if len(first) > _WORTH * number:
+            return each
+        design = self.design.isel(finding=first).assign(group=("finding", np.arange(len(first))))
+        place = np.empty(number, dtype=np.intp)
+        place[self.design["group"].to_numpy()] = which
+        return Alike(design, place, np.bincount(which).astype(np.float64))
+
+    def _observed(self, named: dict[str, Array], design: xr.Dataset) -> Observed:
+        """Return the findings of a design at these parameters."""
+        data = data_of(design)
+        linear = np.repeat(named["mu"][:, None], design.sizes["finding"], axis=1)
         if "beta" in named:
-            linear = linear + named["beta"] @ self.design["x"].to_numpy().T
+            linear += named["beta"] @ design["x"].to_numpy().T
         own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
+        linear += self.likelihood.shift(data, own)
         tau = named.get("tau", np.zeros(len(linear)))
         if self._levels is not None:
-            tau = tau[:, self._levels.of_rows(self.design["x"].to_numpy())]
+            tau = tau[:, self._levels.of_rows(design["x"].to_numpy())]
         return Observed(
             likelihood=self.likelihood,
             data=data,
-            group=self.design["group"].to_numpy(),
-            linear=linear + self.likelihood.shift(data, own),
+            group=design["group"].to_numpy(),
+            linear=linear,
             tau=tau,
             levels=self._within,
             within=named.get("tau_within"),
@@ -125,36 +169,64 @@ class Marginal:
             parameters=own,
         )
 
-    def log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
+    def log_likelihood(self, points: Array, t: Array) -> Array:
         """Return the log likelihood of each study; shape (draws, studies)."""
-        with np.errstate(over="ignore"):
-            named = self.parameters(points, t)
-            observed = self._observed(named)
-            stated = observed.log_likelihood(coarse=coarse)
-            if self.origins is None:
-                return stated
-            return self.origins.integrated(stated, observed.arguments, named["beta"], coarse=coarse)
+        result = np.empty((len(t), self.design.sizes["study"]))
+        for rows, values in self._by_kind(points, t):
+            result[rows] = values[:, self._alike.place]
+        return result
+
+    def total_log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
+        """Return the log likelihood of all studies; shape (draws)."""
+        result = np.empty(len(t))
+        for rows, values in self._by_kind(points, t, coarse=coarse):
+            alike = values.shape[1] < self.design.sizes["study"]
+            result[rows] = values @ self._alike.number if alike else values.sum(axis=1)
+        return result
+
+    def _by_kind(
+        self, points: Array, t: Array, *, coarse: bool = False
+    ) -> Iterator[tuple[slice, Array]]:
+        """Yield draws a block at a time, and the log likelihood of each kind of study there."""
+        design = self._alike.design
+        step = max(CELLS // design.sizes["finding"], 1)
+        for start in range(0, len(t), step):
+            rows = slice(start, start + step)
+            with np.errstate(over="ignore"):
+                named = self.parameters(points[rows], t[rows])
+                observed = self._observed(named, design)
+                values = observed.log_likelihood(coarse=coarse)
+                if self.origins is not None:
+                    values = self.origins.integrated(
+                        values, observed.arguments, named["beta"], coarse=coarse
+                    )
+            yield rows, values
 
     def log_prior(self, points: Array, t: Array) -> Array:
         """Return the log prior density of the coordinates; shape (draws)."""
         density = sum(each.log_density(points[:, i]) for i, each in enumerate(self.coordinates))
         return np.asarray(density + (self.tau.log_density(t) if self.tau else 0.0))
 
-    def log_density(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
-        """Return the log of likelihood times prior in the coordinates; shape (draws)."""
-        return self.with_prior(self.log_likelihood(points, t, coarse=coarse), points, t)
+    def log_density(
+        self, points: Array, t: Array, *, coarse: bool = False, by_study: Array | None = None
+    ) -> Array:
+        """Return the log of likelihood times prior in the coordinates; shape (draws).
 
-    def with_prior(self, log_likelihood: Array, points: Array, t: Array) -> Array:
-        """Return the same where the log likelihood of each study is known there."""
+        The log likelihood of each study may be known there, `by_study` (draws, studies).
+        """
         with np.errstate(over="ignore"):
-            density = log_likelihood.sum(axis=1) + self.log_prior(points, t)
+            if by_study is None:
+                density = self.total_log_likelihood(points, t, coarse=coarse)
+            else:
+                density = by_study.sum(axis=1)
+            density = density + self.log_prior(points, t)
         return np.where(np.isnan(density), -np.inf, density)
 
     def draw_theta(
         self, named: dict[str, Array], rng: np.random.Generator
     ) -> dict[str, NDArray[Any]]:
         """Return draws of theta (draws, findings) given the rest, and of the inferred origins."""
-        observed, drawn = self._observed(named), {}
+        observed, drawn = self._observed(named, self.design), {}
         if self.origins is not None:
             drawn[ORIGIN] = self.origins.draw(observed.arguments, named["beta"], rng)
             moved = origin_shift(self.design, drawn[ORIGIN], named["beta"])

@@ -14,6 +14,7 @@ from metacart.inference import nuts
 from metacart.inference.estimands import with_estimands
 from metacart.inference.exact import PARETO_K, Exact, draw_exact
 from metacart.inference.gate import Attempt, convergence, longer
+from metacart.inference.kept import apart
 from metacart.inference.origins import with_resolved_origins
 from metacart.inference.proposal import Mixture, NoProposalError
 from metacart.modelling.build import build_model
@@ -29,6 +30,8 @@ __all__ = ["METHODS", "Drawn", "Engines"]
 
 METHODS = ("nuts", "exact", "auto")
 _MOST = 4  # how many times the draws that were asked for
+# findings whose theta the gate asks for: the worst of more estimated errors fails by chance alone
+_JUDGED = 200
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Drawn:
     ----------
     posterior, statistics : Dataset
         The draws, and the engine's own account of each.
+    theta : Dataset or None
+        Where not all draws of it are kept, and so not among the others.
     method : {"nuts", "exact"}
         The engine that made them.
     attempts : list of Attempt
@@ -56,6 +61,7 @@ class Drawn:
     attempts: list[Attempt]
     failure: str
     exact: Exact | None = None
+    theta: xr.Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Engines:
         Draws kept and tuning steps a chain, number of chains, seed.
     progress : bool
         Whether to show a progress bar.
+    thins : bool
+        Whether what each finding has for itself may be kept of fewer draws.
     """
 
     draws: int
@@ -75,6 +83,7 @@ class Engines:
     chains: int
     seed: int
     progress: bool
+    thins: bool = True
 
     def draw(
         self,
@@ -133,7 +142,8 @@ class Engines:
         )
         rng = np.random.default_rng([self.seed, 4])
         posterior = with_resolved_origins(run.posterior, design, likelihood, rng)
-        return Drawn(posterior, run.statistics, "nuts", run.attempts, run.failure)
+        whole, theta = apart(posterior, design) if self.thins else (posterior, None)
+        return Drawn(whole, run.statistics, "nuts", run.attempts, run.failure, theta=theta)
 
     def _exact(
         self,
@@ -160,8 +170,11 @@ class Engines:
                 chains=self.chains,
                 seed=self.seed,
                 proposal=proposal,
+                thins=self.thins,
             )
             reported = with_estimands(run.posterior, spec=spec, design=design, seed=self.seed)
+            if design.sizes["finding"] > _JUDGED and "theta" in reported:
+                reported = reported.drop_vars("theta")
             worth = min(run.importance_ess, run.draws * self.chains)
             verdict = convergence(reported, independent=worth)
             failure = verdict.failure
@@ -173,4 +186,6 @@ class Engines:
             # the error of independent draws falls as their number says
             asked = longer(verdict, most=_MOST, margin=1.5)
             times, proposal = min(max(asked, 2 * times), _MOST), run.proposal
-        return Drawn(run.posterior, run.statistics, "exact", attempts, failure, run)
+        return Drawn(
+            run.posterior, run.statistics, "exact", attempts, failure, run, theta=run.theta
+        )

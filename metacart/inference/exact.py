@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.density import Marginal
+from metacart.inference.kept import kept_draws
 from metacart.inference.proposal import Mixture, propose
 from metacart.modelling.likelihoods import Likelihood
 from metacart.modelling.origins import INFERRED, ORIGIN
@@ -24,6 +25,7 @@ Array = NDArray[np.float64]
 
 PARETO_K = 0.7  # above it importance weights cannot be trusted (Vehtari and others 2024)
 _PROPOSALS, _MOST = 1.25, 32.0  # proposals a draw that is kept: more where weights are uneven
+_HELD = 20_000_000  # log likelihoods of studies at proposals that are held at once
 
 
 class Weighted(NamedTuple):
@@ -33,8 +35,8 @@ class Weighted(NamedTuple):
     ----------
     points, t : array (proposals, names) and (proposals,)
         Coordinates of the parameters, and of tau.
-    log_likelihood : array (proposals, studies)
-        Of each study, its effect integrated out.
+    log_likelihood : array (proposals, studies) or None
+        Of each study, its effect integrated out; none where that would be too much to hold.
     log_weight : array (proposals,)
         Before smoothing, with all constants.
     weight : array (proposals,)
@@ -49,7 +51,7 @@ class Weighted(NamedTuple):
 
     points: Array
     t: Array
-    log_likelihood: Array
+    log_likelihood: Array | None
     log_weight: Array
     weight: Array
     proposal: Mixture
@@ -64,7 +66,10 @@ class Exact(NamedTuple):
     ----------
     posterior : Dataset
         ``mu``, ``tau``, ``tau_within``, ``beta``, ``theta`` and the likelihood's free parameters
-        (chain, draw).
+        (chain, draw); without ``theta`` where that has draws of its own.
+    theta : Dataset or None
+        ``theta``, and origins that were inferred, at the draws that are kept of findings; none
+        where these are all.
     pareto_k : float
         The shape of the largest importance weights; above 0.7 the draws must not be used.
     importance_ess : float
@@ -74,12 +79,13 @@ class Exact(NamedTuple):
     statistics : Dataset
         ``log_weight`` (chain, draw): of the proposal behind each draw, before resampling.
     log_likelihood : array (chain, draw, studies)
-        Of each study, its effect integrated out.
+        Of each study, its effect integrated out, at the draws that are kept of findings.
     proposal : Mixture
         From which they were drawn.
     """
 
     posterior: xr.Dataset
+    theta: xr.Dataset | None
     statistics: xr.Dataset
     log_likelihood: Array
     proposal: Mixture
@@ -103,6 +109,7 @@ def draw_exact(
     chains: int,
     seed: int,
     proposal: Mixture | None = None,
+    thins: bool = True,
 ) -> Exact:
     """Draw from the posterior without MCMC.
 
@@ -116,6 +123,8 @@ def draw_exact(
         Fixes every random number.
     proposal : Mixture, optional
         Of an earlier run of the same analysis.
+    thins : bool
+        Whether what each finding has for itself may be kept of fewer draws.
 
     Returns
     -------
@@ -139,22 +148,36 @@ def draw_exact(
     run = weigh(target, draws * chains, rng, proposal=proposal)
     kept = rng.permutation(_resample(run.weight, draws * chains, rng))
     named = target.parameters(run.points[kept], run.t[kept])
-    values = named | target.draw_theta(named, rng)
+    places = np.arange(draws)
+    if thins:
+        places = kept_draws(design.sizes["finding"], chains=chains, draws=draws)
+    thin = len(places) < draws
+    some = kept.reshape(chains, draws)[:, places].reshape(-1) if thin else kept
+    at_some = target.parameters(run.points[some], run.t[some]) if thin else named
+    theta = target.draw_theta(at_some, rng)
     dims = {"beta": ("coefficient",), "theta": ("finding",), ORIGIN: (INFERRED,)}
     if named.get("tau", np.zeros(1)).ndim > 1:
         dims["tau"] = ("level",)
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    labels = {name: design[name].to_numpy() for name in ("finding", "coefficient")}
 
-    def labelled(name: str, array: Array) -> tuple[tuple[str, ...], Array]:
-        shape = (chains, draws, *array.shape[1:])
-        return ("chain", "draw", *dims.get(name, ())), array.reshape(shape)
+    def labelled(values: dict[str, NDArray[Any]], at: NDArray[np.intp]) -> xr.Dataset:
+        coords = {"chain": np.arange(chains), "draw": at}
+        coords |= {name: design[name].to_numpy() for name in ("finding", "coefficient")}
+        shape = (chains, len(at))
+        arrays = {
+            name: (("chain", "draw", *dims.get(name, ())), array.reshape(*shape, *array.shape[1:]))
+            for name, array in values.items()
+        }
+        return xr.Dataset(arrays, coords=coords)
 
-    top = float(run.log_weight.max())
+    top, every, by_study = float(run.log_weight.max()), np.arange(draws), run.log_likelihood
+    by_study = (
+        target.log_likelihood(run.points[some], run.t[some]) if by_study is None else by_study[some]
+    )
     return Exact(
-        xr.Dataset({n: labelled(n, array) for n, array in values.items()}, coords=coords | labels),
-        xr.Dataset({"log_weight": labelled("log_weight", run.log_weight[kept])}, coords=coords),
-        run.log_likelihood[kept].reshape(chains, draws, -1),
+        labelled(named if thin else named | theta, every),
+        labelled(theta, places) if thin else None,
+        labelled({"log_weight": run.log_weight[kept]}, every)[["log_weight"]],
+        by_study.reshape(chains, len(places), -1),
         run.proposal,
         pareto_k=run.pareto_k,
         importance_ess=run.ess,
@@ -188,8 +211,9 @@ def weigh(
     times = _PROPOSALS
     while True:
         points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
-        log_likelihood = target.log_likelihood(points, t)
-        log_weight = target.with_prior(log_likelihood, points, t) - log_proposal
+        few = len(t) * target.design.sizes["study"] <= _HELD
+        by_study = target.log_likelihood(points, t) if few else None
+        log_weight = target.log_density(points, t, by_study=by_study) - log_proposal
         # it takes log likelihoods, whose negatives are the log weights of leaving one out
         smooth, k = arviz_stats.base.array_stats.psislw(log_weight.max() - log_weight)
         smooth = np.exp(smooth - smooth.max())
@@ -198,7 +222,7 @@ def weigh(
         if ess > number or times == _MOST:
             break
         times = min(1.25 * times * number / ess, _MOST)
-    return Weighted(points, t, log_likelihood, log_weight, smooth, proposal, float(k), ess)
+    return Weighted(points, t, by_study, log_weight, smooth, proposal, float(k), ess)
 
 
 def _resample(weight: Array, number: int, rng: np.random.Generator) -> NDArray[np.intp]:

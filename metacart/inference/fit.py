@@ -12,7 +12,7 @@ from metacart.errors import Fault, InputError, collected, named_options, refuse_
 from metacart.evidence.library import spec_of
 from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
-from metacart.inference.assemble import groups_of_fit, parameters_of
+from metacart.inference.assemble import groups_of_fit, sample_groups
 from metacart.inference.engines import METHODS, Engines
 from metacart.inference.keeping import Cache, CacheLike, cache_of
 from metacart.inference.keys import key_of
@@ -96,6 +96,10 @@ def fit(
         ``prior_predictive`` (study effects drawn again), ``log_likelihood`` (``y`` given theta,
         ``study`` with the effect integrated out), ``log_prior``, ``sample_stats``,
         ``observed_data`` and ``constant_data`` (the design).
+        Where findings times draws pass 5,000,000, what each finding has for itself is kept of
+        fewer draws, evenly spaced, 1,000 or more: ``theta`` then stands in a group of its own,
+        ``posterior_findings``, and replicates, log likelihoods and the prior have as many draws;
+        the attribute ``finding_draws`` is their number. mu, tau and beta keep every draw.
         The attributes hold spec, evidence, their hashes, seed and versions; ``method`` is the
         engine that drew, ``attempts`` its runs; ``converged`` is 0 where the draws must not be
         used, and ``gate`` says why. Exact draws come with ``pareto_k``, ``importance_ess`` and
@@ -150,7 +154,13 @@ def fit(
             raise InputError(wrong)
         evidence = tabulate(collection, spec)
     evidence = as_table(spec, evidence)
-    engines = Engines(**numbers, progress=shows_progress() if progress is None else progress)
+    engines = Engines(
+        draws=numbers["draws"],
+        tune=numbers["tune"],
+        chains=numbers["chains"],
+        seed=numbers["seed"],
+        progress=shows_progress() if progress is None else progress,
+    )
     draw = partial(_drawn, spec, evidence, engines=engines, method=method, likelihoods=likelihoods)
     if not isinstance(cache, Cache):
         return draw()
@@ -199,13 +209,16 @@ def _drawn(
         priors,
         drawn.posterior,
         seed=seed,
+        theta=drawn.theta,
         by_study=None if drawn.exact is None else drawn.exact.log_likelihood,
     )
     attempts, failure = drawn.attempts, drawn.failure
     if "biased" in design and "naive" not in groups and "bias" in priors:
         # studies that handle time inform b; beside the joint fit stands the one that ignores it
         naive = draw(design.assign(biased=0.0 * design["biased"]))
-        groups["naive"] = parameters_of(naive.posterior, spec, design, likelihood, seed=seed)
+        groups |= sample_groups(
+            "naive", naive.posterior, naive.theta, spec, design, likelihood, seed=seed
+        )
         attempts = [*attempts, *naive.attempts]
         failure = "; ".join(part for part in (failure, naive.failure) if part)
     groups["sample_stats"] = drawn.statistics

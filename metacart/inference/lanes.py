@@ -33,7 +33,7 @@ __all__ = ["block_of", "findings_of", "integrate", "rule_of", "scratch", "shared
 _Parts = tuple[Ints, Array, Array]
 
 _WORTH = 100_000  # integrals that are worth a thread
-_ROWS = 16 * LANES  # draws a block
+_ROWS, _CELLS = 16 * LANES, 200_000  # draws a block at most, and integrals
 
 
 def _of_counts(data: Data) -> _Parts:
@@ -156,7 +156,8 @@ def shared_out(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     # a process that was started to share out work has had its share
     cores = 1 if multiprocessing.parent_process() else os.cpu_count() or 1
     threads = max(1, min(cores, draws * studies // _WORTH))
-    parts = [slice(start, min(start + _ROWS, draws)) for start in range(0, draws, _ROWS)]
+    size = min(max(_CELLS // studies // LANES, 1) * LANES, _ROWS)
+    parts = [slice(start, min(start + size, draws)) for start in range(0, draws, size)]
     if threads == 1:
         for part in parts:
             work(part)

@@ -9,6 +9,7 @@ import numpy as np
 from metacart.errors import named_options, refuse_unknown
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import replicate
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.records import design_of, spec_of
 from metacart.inference.systems import replicated
 from metacart.modelling.likelihoods import Likelihoods, find_likelihood, find_system
@@ -44,7 +45,7 @@ def predictive(
     -------
     xarray.Dataset
         ``y`` with dims ``chain``, ``draw``, ``finding``: events for counts, estimates on the model
-        scale otherwise. The study effects are drawn again in each replicate.
+        scale otherwise, as many as the fit holds. The study effects are drawn again in each.
 
     Raises
     ------
@@ -62,4 +63,5 @@ def predictive(
     if (system := find_system(spec, likelihoods=likelihoods)) is not None:
         return replicated(fit[group].to_dataset(), design_of(fit), system, rng)
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
-    return replicate(spec, design_of(fit), likelihood, fit[group].to_dataset(), rng)
+    sample = at_kept_draws(fit)[group].to_dataset()
+    return replicate(spec, design_of(fit), likelihood, sample, rng)

@@ -112,8 +112,9 @@ def draw_own(
     import xarray as xr
 
     shape = (like.sizes["chain"], like.sizes["draw"])
+    labels = {name: like[name].to_numpy() for name in ("chain", "draw")}
     return {
-        name: xr.DataArray(prior.draw(shape, rng), dims=("chain", "draw"))
+        name: xr.DataArray(prior.draw(shape, rng), coords=labels, dims=("chain", "draw"))
         for name, prior in priors.items()
     }
 

@@ -143,7 +143,10 @@ def _by_parts(
     for times in _TIMES:
         runs = [
             replace(
-                engines, draws=times * engines.draws, seed=(engines.seed + position) % 2**32
+                engines,
+                draws=times * engines.draws,
+                seed=(engines.seed + position) % 2**32,
+                thins=False,
             ).draw(
                 part,
                 each,

@@ -15,7 +15,9 @@ __all__ = ["GROUPS", "as_fit"]
 
 GROUPS = (
     "posterior",
+    "posterior_findings",
     "naive",
+    "naive_findings",
     "prior",
     "estimands",
     "prior_estimands",
@@ -44,6 +46,7 @@ def as_fit(
     import xarray as xr
 
     tree = xr.DataTree.from_dict({name: groups[name] for name in GROUPS if name in groups})
+    sizes = groups["log_likelihood"].sizes
     tree.attrs = {
         **identity,
         "seed": seed,
@@ -52,6 +55,7 @@ def as_fit(
         "priors": json.dumps({name: str(prior) for name, prior in priors.items()}),
         "converged": int(not failure),
         "gate": failure or "passed",
+        "finding_draws": sizes["chain"] * sizes["draw"],
         **exact,
     }
     return tree

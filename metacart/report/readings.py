@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from metacart.evidence.values import value_words
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import scale_of
 from metacart.records.study import Finding
@@ -119,7 +120,7 @@ def _own(fit: xr.DataTree, basis: Basis) -> tuple[Reading, Reading]:
     (group,) = basis.groups
     scale, row = scale_of(design_of(fit)), _row(fit)
     value, ends, how = _alone(fit, group.finding)
-    drawn = ratio(float(scale.inverse(float(fit["naive"]["theta"].median()))))
+    drawn = ratio(float(scale.inverse(float(at_kept_draws(fit)["naive"]["theta"].median()))))
     return (
         Reading(
             f"{basis.alone} as printed", value, ends, f"{how}; immortal time ignored",

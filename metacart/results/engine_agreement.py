@@ -140,7 +140,7 @@ def _compared(exact: xr.DataTree, nuts: xr.DataTree) -> list[dict[str, Any]]:
         errors = [
             az.mcse(each, **asked) * factor for each, factor in zip(draws, inflated, strict=True)
         ]
-        for name in values[0].data_vars:
+        for name in [each for each in values[0].data_vars if each in values[1]]:
             one, two = (each[name].to_numpy() for each in values)
             error = np.hypot(*(each[name].to_numpy() for each in errors))
             for index in np.ndindex(one.shape):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.inference.estimands import draws_of
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import attribute, design_of, evidence_of, spec_of
 from metacart.modelling.counts import draw_rates
@@ -84,8 +85,11 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
         rows.append({"quantity": name, **describe(draws), "note": where + more})
         square = {"quantity": _turned(name, "tau squared"), **describe(draws**2), "note": where}
         rows.append(square)
+    kept = at_kept_draws(fit)
+    if kept is not fit:  # shares are of draws of findings
+        spreads = spread_draws(kept["posterior"].to_dataset(), spec, design)
     within = spreads.pop("tau_within", None)
-    information = information_of(fit)
+    information = information_of(kept)
     for number, (name, tau) in enumerate(spreads.items()):
         rows += _shares(spec, scale, name, tau, within, information[:, place == number])
     if within is not None:
@@ -191,6 +195,7 @@ def study_estimates(fit: xr.DataTree) -> pd.DataFrame:
 
     design = design_of(fit)
     scale = scale_of(design)
+    fit = at_kept_draws(fit)
     sample = fit["naive" if "naive" in fit.children else "posterior"]
     theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
     if "rho" in sample:  # arms scatter around theta

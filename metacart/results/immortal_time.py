@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError
 from metacart.inference.keeping import CacheLike
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.inference.refits import Refit, Run, Variant, refit_all
 from metacart.modelling.design import scale_of
@@ -112,7 +113,7 @@ def adjusted_studies(fit: xr.DataTree) -> pd.DataFrame:
     import pandas as pd
 
     scale = scale_of(design_of(fit))
-    theta = fit["posterior"]["theta"].transpose("finding", "chain", "draw")
+    theta = at_kept_draws(fit)["posterior"]["theta"].transpose("finding", "chain", "draw")
     draws = [scale.inverse(each) for each in theta.to_numpy()]
     rows: list[dict[str, Any]] = [
         {"finding": finding, "study": study, **describe(each), **limit_errors(each)}

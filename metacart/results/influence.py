@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options
 from metacart.inference.keeping import CacheLike
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, group_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -91,6 +92,7 @@ def influence(
         several = f'tau_by = "{by}": no one tau that a study moves'
         attempt = "leave_one_out, which shows each tau"
         raise InputError(Fault("fit", several, "a fit with one tau", attempt))
+    fit = at_kept_draws(fit)
     evidence, whole = evidence_of(fit), _parameters(fit)
     found: dict[str, tuple[LeftOut, dict[str, float], str]] = {}
     again: list[tuple[LeftOut, str]] = []

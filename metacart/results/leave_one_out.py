@@ -11,6 +11,7 @@ import numpy as np
 
 from metacart.errors import named_options
 from metacart.inference.keeping import CacheLike
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
 from metacart.inference.refits import Run, Variant, pinned, refit_all
@@ -105,14 +106,14 @@ def leave_one_out(
             for estimand, each in numbers.items()
         ]
 
-    whole = described(fit, views, at)
+    whole, kept = described(fit, views, at), at_kept_draws(fit)
     table: dict[str, list[dict[str, Any]]] = {"": rows(None, whole, "as fitted")}
     again: dict[str, tuple[LeftOut, str]] = {}
     for part in parts:
         table[part.name] = []
         if part.why:
             again[part.name] = part, part.why
-        elif reweighted := _reweighted(fit, views, part, at):
+        elif reweighted := _reweighted(kept, views, part, at):
             table[part.name] = rows(part, reweighted, "reweighted")
         else:
             again[part.name] = part, FEW_DRAWS

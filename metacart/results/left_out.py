@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError
 from metacart.inference.assemble import log_likelihood_of
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.records import design_of, evidence_of, group_of, spec_of
 from metacart.modelling.build import free_parameters
 from metacart.modelling.columns import is_missing
@@ -64,11 +65,14 @@ class LeftOut:
 def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
     """Yield what leaves in turn, with the weights of the draws without it.
 
+    They are of the draws that are kept of findings.
+
     Raises
     ------
     InputError
         When all studies are of one cohort, or when one study lies in several.
     """
+    fit = at_kept_draws(fit)
     cohorts = cohorts_of(fit)
     if len(cohorts) < 2:
         raise InputError(one_cohort(cohorts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metacart.errors import named_options
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.moderators import level_text
@@ -53,6 +54,7 @@ def origin_probabilities(fit: xr.DataTree) -> pd.DataFrame:
 
     columns = pd.Index(["finding", "study", "stated", "level", "prior", "posterior", "mcse"])
     design, evidence = design_of(fit), evidence_of(fit)
+    fit = at_kept_draws(fit)
     if ORIGIN not in fit["posterior"]:
         return pd.DataFrame(columns=columns)
     drawn = fit["posterior"][ORIGIN].transpose(INFERRED, "chain", "draw").to_numpy()

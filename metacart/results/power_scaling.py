@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import named_options
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, group_of, spec_of
 from metacart.results.summary import estimand_draws, spread_draws, views_of
@@ -74,6 +75,7 @@ def power_table(
     import pandas as pd
     import xarray as xr
 
+    fit = at_kept_draws(fit)
     log_prior = group_of(fit, "log_prior")
     quantities = _quantities(fit, at, joint="bias" in log_prior)
     names = [f"q{number}" for number in range(len(quantities))]
