@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -195,9 +196,9 @@ def finding_labels(evidence: pd.DataFrame) -> list[str]:
     labels = studies.tolist()
     if "arm" in evidence.columns:
         labels = (studies + "/" + evidence["arm"].astype(str)).tolist()
-    seen: dict[str, int] = {}
+    number, seen = Counter(labels), Counter[str]()
     distinct = []
     for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        distinct.append(label if labels.count(label) == 1 else f"{label}#{seen[label]}")
+        seen[label] += 1
+        distinct.append(label if number[label] == 1 else f"{label}#{seen[label]}")
     return distinct

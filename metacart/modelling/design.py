@@ -107,19 +107,19 @@ def bind(
     if faults:
         raise InputError(in_file(spec, faults))
     names = evidence[spec.group].astype(str).tolist()
-    groups = list(dict.fromkeys(names))
+    groups = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return xr.Dataset(
         {
             "x": (("finding", "coefficient"), coded.x),
             "gap": (("finding", "coefficient"), coded.gap),
             "step": ("coefficient", coded.step),
-            "group": ("finding", np.asarray([groups.index(name) for name in names])),
+            "group": ("finding", np.asarray([groups[name] for name in names])),
             **{name: (_dims(name, values.ndim), values) for name, values in data.items()},
             **origins.get("data", {}),
         },
         coords={
             "finding": finding_labels(evidence),
-            "study": groups,
+            "study": list(groups),
             "coefficient": [name for item in moderators for name in item.coefficients],
             **origins.get("coords", {}),
         },

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options, nearest
 from metacart.inference.estimands import Draws, draws_of, rows_at
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import code_at, columns_of, main_effects
 from metacart.results.direction import better_of
-from metacart.results.heterogeneity import information_of
+from metacart.results.heterogeneity import information_of, member_of
 from metacart.results.numbers import describe
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
     Effects of findings widen w_i to w_i / (1 + tau_within² w_i); where tau differs by level, that
     of a study is the mean over its findings, each by its information.
     """
+    fit = at_kept_draws(fit)
     design = design_of(fit)
     pair = [_code(fit, moderator, value) for value in (level, reference)]
     columns = _code(fit, moderator, None)
@@ -211,7 +213,7 @@ def within_share(fit: xr.DataTree, moderator: str, level: Any, reference: Any) -
     if draws.within is not None:
         weights = weights / (1.0 + draws.within.reshape(-1, 1) ** 2 * weights)
     variance = draws.tau_at(x_all).reshape(len(weights), -1) ** 2
-    member = np.eye(int(group.max()) + 1)[group]
+    member = member_of(group)
     by_study = weights @ member
     centre = (weights * x) @ member / by_study
     within = (weights * (x - centre[:, group]) ** 2).sum(axis=1)

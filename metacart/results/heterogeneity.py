@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["heterogeneity", "information_of", "study_estimates"]
+__all__ = ["heterogeneity", "information_of", "member_of", "study_estimates"]
 
 Array = NDArray[np.float64]
 _FEW = 5  # studies with several findings
@@ -85,14 +85,13 @@ def heterogeneity(fit: xr.DataTree) -> pd.DataFrame:
         rows.append({"quantity": name, **describe(draws), "note": where + more})
         square = {"quantity": _turned(name, "tau squared"), **describe(draws**2), "note": where}
         rows.append(square)
-    kept = at_kept_draws(fit)
-    if kept is not fit:  # shares are of draws of findings
-        spreads = spread_draws(kept["posterior"].to_dataset(), spec, design)
-    within = spreads.pop("tau_within", None)
-    information = information_of(kept)
-    for number, (name, tau) in enumerate(spreads.items()):
+    # shares are of the draws that are kept of findings
+    kept = spread_draws(at_kept_draws(fit)["posterior"].to_dataset(), spec, design)
+    within = kept.pop("tau_within", None)
+    information = information_of(fit)
+    for number, (name, tau) in enumerate(kept.items()):
         rows += _shares(spec, scale, name, tau, within, information[:, place == number])
-    if within is not None:
+    if (within := spreads.pop("tau_within", None)) is not None:
         share = spreads["tau"] ** 2 / (spreads["tau"] ** 2 + within**2)
         note = "of the variance of true values"
         rows.append({"quantity": "share between", **describe(share), "note": note})
@@ -238,10 +237,11 @@ def information_of(fit: xr.DataTree) -> Array:
     Returns
     -------
     array (draws, findings)
-        Minus the second derivative of the log likelihood at theta. For a likelihood of a user's
-        own, which a saved fit does not hold, one over the variance of its normal approximation.
+        Minus the second derivative of the log likelihood at theta, at the draws that are kept of
+        findings. For a likelihood of a user's own, which a saved fit does not hold, one over the
+        variance of its normal approximation.
     """
-    design, posterior = design_of(fit), fit["posterior"].to_dataset()
+    design, posterior = design_of(fit), at_kept_draws(fit)["posterior"].to_dataset()
     theta = posterior["theta"].transpose("chain", "draw", "finding").to_numpy()
     theta = theta.reshape(-1, theta.shape[-1])
     likelihood = LIKELIHOODS.get(spec_of(fit).likelihood)
@@ -259,12 +259,20 @@ def information_of(fit: xr.DataTree) -> Array:
     return np.maximum(-np.asarray(curvature, dtype=np.float64), np.finfo(np.float64).tiny)
 
 
+def member_of(group: NDArray[np.int64]) -> Any:
+    """Return which finding is of which study, a sparse matrix (findings, studies) of ones."""
+    from scipy.sparse import csr_array
+
+    return csr_array((np.ones(group.size), (np.arange(group.size), group)))
+
+
 def _weights(fit: xr.DataTree) -> Array:
+    fit = at_kept_draws(fit)
     design, draws = design_of(fit), draws_of(fit)
     information, group = information_of(fit), design["group"].to_numpy()
     if draws.within is not None:
         information = information / (1.0 + draws.within.reshape(-1, 1) ** 2 * information)
-    by_study = information @ np.eye(int(group.max()) + 1)[group]
+    by_study = information @ member_of(group)
     variance = draws.tau_at(design["x"].to_numpy()).reshape(len(information), -1) ** 2
     share = information / (1.0 + variance * by_study[:, group])
     return np.asarray(100.0 * (share / share.sum(axis=1, keepdims=True)).mean(axis=0))
