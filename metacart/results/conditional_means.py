@@ -11,6 +11,7 @@ from metacart.errors import Fault, InputError, named_options
 from metacart.inference.density import Marginal
 from metacart.inference.estimands import design_rows, make_draws
 from metacart.inference.given_tau import GivenTau, draw_given_tau
+from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import attribute, design_of, evidence_of, group_of, spec_of
 from metacart.modelling.build import free_parameters
@@ -116,7 +117,7 @@ def one_tau(fit: xr.DataTree) -> None:
 def _draws(fit: xr.DataTree, likelihoods: Likelihoods | None) -> GivenTau:
     """Return draws at values of tau; those of the fit where it imputes."""
     spec, design, view = spec_of(fit), design_of(fit), view_of(fit)
-    sample, seed = group_of(fit, view), int(attribute(fit, "seed"))
+    sample, seed = group_of(at_kept_draws(fit), view), int(attribute(fit, "seed"))
     own = make_draws(sample, spec, design, seed)
     most = float(np.quantile(own.tau, _MOST))
     if gap_names(design):
