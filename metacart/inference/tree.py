@@ -46,7 +46,7 @@ def as_fit(
     import xarray as xr
 
     tree = xr.DataTree.from_dict({name: groups[name] for name in GROUPS if name in groups})
-    sizes = groups["log_likelihood"].sizes
+    kept = groups.get("posterior_findings", groups["posterior"])
     tree.attrs = {
         **identity,
         "seed": seed,
@@ -55,7 +55,7 @@ def as_fit(
         "priors": json.dumps({name: str(prior) for name, prior in priors.items()}),
         "converged": int(not failure),
         "gate": failure or "passed",
-        "finding_draws": sizes["chain"] * sizes["draw"],
+        "finding_draws": kept.sizes["chain"] * kept.sizes["draw"],
         **exact,
     }
     return tree
