@@ -286,7 +286,7 @@ def test_the_figure_shows_the_node_split_and_says_what_has_none() -> None:
     assert pc.viz["coefficient_conflict"].coords["row"].to_numpy().tolist() == [marks[2]]
     assert marks[2] in pc.viz["p"].coords["row"].to_numpy()
     notes = " ".join(
-        line["string"] for line in pc.viz["notes"]["text"].to_numpy().ravel() if line is not None
+        line["string"] for line in pc.viz["notes"]["notes"].to_numpy().ravel() if line is not None
     )
     assert (
         "not told apart for \u03b2, Early: y against n: no study informs it within itself" in notes

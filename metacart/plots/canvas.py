@@ -22,7 +22,7 @@ def open_canvas(
 
     plots = ["table", *panels, "footer"]
     drawn = backend == "matplotlib"
-    collection = PlotCollection.grid(
+    return PlotCollection.grid(
         xr.Dataset(
             {"page": (("row", "column"), np.zeros((len(rows), len(plots))))},
             coords={"row": list(rows), "column": plots},
@@ -35,10 +35,6 @@ def open_canvas(
         },
         aes={"overlay_row": ["row"]},
     )
-    # "overlay" makes `map` loop along a dimension without a style of its own
-    for dim in ("note", "entry"):
-        collection.update_aes_from_dataset(f"overlay_{dim}", xr.Dataset({"mapping": (dim, [0])}))
-    return collection
 
 
 def place(plot: Any, box: tuple[float, float, float, float], size: tuple[float, float]) -> None:

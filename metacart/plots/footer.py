@@ -11,7 +11,7 @@ import numpy as np
 from metacart.plots.lights import lamp
 from metacart.plots.marks import backend_of, words
 from metacart.plots.measure import COLOURS, MARGIN, SMALL, SMALL_LINE, text_width, wrap
-from metacart.plots.page import Key, Page, along, artist_lines
+from metacart.plots.page import Key, Page, draw_each
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
@@ -70,18 +70,20 @@ def draw_footer(page: Page, footer: Footer, key: Sequence[Key]) -> None:
         ),
     ):
         if texts:
-            names = range(len(texts))
-            page.collection.map(
+            draw_each(
+                page.collection,
                 words,
                 "notes" if dim == "note" else "key",
-                data=along(dim, names, texts).rename("text"),
-                coords={"column": "footer"},
-                x=along(dim, names, [x for x, _ in places]),
-                y=along(dim, names, [y for _, y in places]),
-                colour=along(dim, names, colours),
+                texts,
+                on="footer",
+                along=(dim, range(len(texts))),
+                each={
+                    "x": [x for x, _ in places],
+                    "y": [y for _, y in places],
+                    "colour": colours,
+                },
                 small=True,
                 anchor=anchor,
-                **artist_lines(texts),
             )
     for entry, (x, y) in zip(key, footer.entries, strict=True):
         _draw_glyph(page.plot("footer"), entry, x, y)

@@ -12,10 +12,9 @@ from metacart.plots.axes import Axis
 from metacart.plots.marks import spot, stretch
 
 if TYPE_CHECKING:
-    import xarray as xr
     from arviz_plots import PlotCollection
 
-__all__ = ["Align", "Column", "Key", "Page", "Panel", "Row", "along", "artist_lines", "intervals"]
+__all__ = ["Align", "Column", "Key", "Page", "Panel", "Row", "draw_each", "intervals"]
 
 Align = Literal["left", "right", "center"]
 
@@ -178,40 +177,84 @@ class Page:
         **styles
             Passed on; a mapping is read by row.
         """
-        import xarray as xr
-
         if not values:
             return
         rows = list(values)
-        dims: tuple[str, ...] = ("row",)
-        coords = {"row": rows}
-        if parts:
-            items = np.asarray([values[row] for row in rows], dtype=float)
-            dims, coords = ("row", "part"), {"row": rows, "part": list(parts)}
-        elif isinstance(values[rows[0]], str):
-            items = _objects([values[row] for row in rows])
-            styles |= artist_lines(list(values.values()))
+        if isinstance(values[rows[0]], str):
+            found = _objects([values[row] for row in rows])
         else:
-            items = np.asarray([values[row] for row in rows], dtype=float)
-        by_row = {
-            key: along("row", rows, [value[row] for row in rows])
-            for key, value in styles.items()
-            if isinstance(value, Mapping) and key != "artist_dims"
-        }
-        self.collection.map(
+            found = np.asarray([values[row] for row in rows], dtype=float)
+            if parts and found.shape[1:] != (len(parts),):
+                raise ValueError(f"{name}: {found.shape[1:]} numbers a row, not {len(parts)}")
+        by_row = {key: value for key, value in styles.items() if isinstance(value, Mapping)}
+        draw_each(
+            self.collection,
             visual,
             name,
-            data=xr.DataArray(items, dims=dims, coords=coords, name=name),
-            coords={"column": on},
-            y=along("row", rows, [self.centre[row] + offset for row in rows]),
-            **{**styles, **by_row},
+            found,
+            on=on,
+            along=("row", rows),
+            each={
+                "y": [self.centre[row] + offset for row in rows],
+                **{key: [value[row] for row in rows] for key, value in by_row.items()},
+            },
+            **{key: value for key, value in styles.items() if key not in by_row},
         )
 
 
-def artist_lines(texts: Sequence[str]) -> dict[str, Any]:
-    """Say how many lines the longest text has, where any has several."""
-    lines = max(text.count("\n") for text in texts) + 1
-    return {"lines": lines, "artist_dims": {"line": lines}} if lines > 1 else {}
+def draw_each(
+    collection: PlotCollection,
+    visual: Callable[..., Any],
+    name: str,
+    values: Sequence[Any] | np.ndarray[Any, np.dtype[Any]],
+    *,
+    on: str,
+    along: tuple[str, Sequence[Any]],
+    each: Mapping[str, Sequence[Any]],
+    **styles: Any,
+) -> None:
+    """Draw a visual once for each value, and put what was drawn into ``viz`` under a name.
+
+    What `PlotCollection.map` does along one dimension, for a plot that is known: looking up plot,
+    styles and place anew for each mark would take most of the time that a figure takes.
+
+    Parameters
+    ----------
+    collection : PlotCollection
+        Of the figure.
+    visual : callable
+        ``visual(value, plot, **styles)``.
+    name : str
+        Its name in ``viz``.
+    values : sequence
+        Text, or numbers; what is not a number is not drawn.
+    on : str
+        The ``column`` of the plot.
+    along : (str, sequence)
+        The dimension in ``viz``, and its labels.
+    each : mapping of str to sequence
+        The styles of each.
+    **styles
+        Those of all.
+    """
+    import xarray as xr
+
+    dims: tuple[str, ...] = (along[0],)
+    lines = max(each.count("\n") for each in values) + 1 if isinstance(values[0], str) else 1
+    if lines > 1:
+        dims, styles = (*dims, "line"), styles | {"lines": lines}
+    drawn = np.full((len(values), lines)[: len(dims)], None, dtype=object)
+    plot = collection.get_target(None, {"column": on})
+    for number, value in enumerate(values):
+        if not isinstance(value, str) and np.isnan(value).all():
+            continue
+        own = {key: several[number] for key, several in each.items()}
+        drawn[number] = visual(value, plot, **own, **styles)
+    artists = xr.DataArray(
+        np.full(drawn.shape, None, dtype=object), dims=dims, coords={along[0]: list(along[1])}
+    )
+    artists.values[...] = drawn  # taken as they are: no array is looked for in them
+    collection.viz[name] = xr.DataTree(artists.to_dataset(name=name))
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[Any]]:
@@ -219,13 +262,6 @@ def _objects(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[Any]]:
     items = np.empty(len(values), dtype=object)
     items[:] = list(values)
     return items
-
-
-def along(dim: str, names: Sequence[Any], values: Sequence[Any]) -> xr.DataArray:
-    """Return values of any kind along a dimension, for a visual to read one at a time."""
-    import xarray as xr
-
-    return xr.DataArray(_objects(values), dims=dim, coords={dim: list(names)}, name=dim + "_value")
 
 
 def intervals(
