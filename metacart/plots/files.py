@@ -137,10 +137,13 @@ def _rendered(collection: PlotCollection, form: str) -> bytes:
         "svg": {"Date": None, "Title": title, "Description": alt},
         "pdf": {"CreationDate": None, "Title": title, "Subject": alt},
     }
+    options: dict[str, Any] = {"metadata": metadata[form]}
+    if form == "png":  # beyond this a few bytes in a hundred cost as long as the drawing
+        options["pil_kwargs"] = {"compress_level": 3}
     buffer = io.BytesIO()
     with style():
         collection.viz["figure"].item().savefig(
-            buffer, format=form, dpi=300, metadata=metadata[form], facecolor=COLOURS["paper"]
+            buffer, format=form, dpi=300, facecolor=COLOURS["paper"], **options
         )
     content = buffer.getvalue()
     return _described(content, title, alt) if form == "svg" else content

@@ -25,7 +25,7 @@ from metacart.results.described import (
     read_described,
 )
 from metacart.results.left_out import FEW_DRAWS, LeftOut, left_out_of
-from metacart.results.reweighting import describe_weighted, limits_trusted
+from metacart.results.reweighting import describe_weighted
 from metacart.results.summary import views_of
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _reweighted(
     """Return the numbers of the reweighted draws; none where they do not reach the limits."""
     numbers = {}
     for view, name, draws in named_draws(fit, views, at, ~part.rows):
-        if not limits_trusted(draws, part.weights[view]):
+        numbers[name] = describe_weighted(draws, part.weights[view], trusted_only=True)
+        if not numbers[name]:
             return {}
-        numbers[name] = describe_weighted(draws, part.weights[view])
     return numbers

@@ -68,21 +68,22 @@ def limits_trusted(draws: Array, weights: Array) -> bool:
 
     The tail of the weights alone does not: the limits may lie where few draws are.
     """
-    order = np.argsort(draws, axis=None)
-    values, heights = draws.reshape(-1)[order], np.cumsum(weights.reshape(-1)[order])
-    return all(
-        _error_of_share(draws <= _quantile(values, heights, p), weights, p) <= _LARGEST_ERROR
-        for p in (0.025, 0.975)
-    )
+    values, heights = _distribution(draws, weights)
+    errors = (_quantile_error(draws, weights, values, heights, p)[1] for p in (0.025, 0.975))
+    return all(error <= _LARGEST_ERROR for error in errors)
 
 
-def describe_weighted(draws: Array, weights: Array) -> dict[str, float]:
+def describe_weighted(
+    draws: Array, weights: Array, *, trusted_only: bool = False
+) -> dict[str, float]:
     """Return median, 95 % equal-tailed limits and their Monte Carlo errors of weighted draws.
 
     Parameters
     ----------
     draws, weights : array (chain, draw)
         The weights sum to one.
+    trusted_only : bool
+        Whether to return nothing where `limits_trusted` says no.
 
     Returns
     -------
@@ -94,20 +95,34 @@ def describe_weighted(draws: Array, weights: Array) -> dict[str, float]:
     The error of a quantile q is that of the weighted share of draws below it, a ratio estimate,
     read off the weighted distribution function on both sides.
     """
-    order = np.argsort(draws, axis=None)
-    values, heights = draws.reshape(-1)[order], np.cumsum(weights.reshape(-1)[order])
-
+    values, heights = _distribution(draws, weights)
     result: dict[str, float] = {}
     for name, error, probability in (
-        ("median", "mcse", 0.5),
         ("lower", "mcse_lower", 0.025),
         ("upper", "mcse_upper", 0.975),
+        ("median", "mcse", 0.5),
     ):
-        middle = _quantile(values, heights, probability)
-        share = _error_of_share(draws <= middle, weights, probability)
+        middle, share = _quantile_error(draws, weights, values, heights, probability)
+        if trusted_only and name != "median" and share > _LARGEST_ERROR:
+            return {}
         below, above = (_quantile(values, heights, probability + s) for s in (-share, share))
         result |= {name: middle, error: (above - below) / 2}
     return result
+
+
+def _distribution(draws: Array, weights: Array) -> tuple[Array, Array]:
+    """Return the draws in their order, and the share of the weights up to each."""
+    order = np.argsort(draws, axis=None)
+    return draws.reshape(-1)[order], np.cumsum(weights.reshape(-1)[order])
+
+
+def _quantile_error(
+    draws: Array, weights: Array, values: Array, heights: Array, probability: float
+) -> tuple[float, float]:
+    """Return a quantile, and the Monte Carlo error of the share of the weights below it."""
+    middle = _quantile(values, heights, probability)
+    below = (draws <= middle).astype(np.float64)
+    return middle, _error_about(below, weights, probability)
 
 
 def _quantile(values: Array, heights: Array, probability: float) -> float:
@@ -119,10 +134,6 @@ def mean_weighted(values: Array, weights: Array) -> tuple[float, float]:
     """Return the mean of weighted draws (chain, draw), and its Monte Carlo standard error."""
     mean = float(np.sum(weights * values))
     return mean, _error_about(values, weights, mean)
-
-
-def _error_of_share(below: NDArray[np.bool_], weights: Array, probability: float) -> float:
-    return _error_about(below.astype(np.float64), weights, probability)
 
 
 def _error_about(values: Array, weights: Array, centre: float) -> float:
