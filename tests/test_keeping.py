@@ -138,6 +138,23 @@ def test_metacart_is_known_by_its_code(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(found) == 2
 
 
+def test_a_kept_fit_is_written_as_a_copy(tmp_path: Path, one: xr.DataTree) -> None:
+    cache = mc.Cache(tmp_path / "kept")
+    made = mc.fit(SPEC, TABLE, seed=3, cache=cache, **SIZE)
+    kept = mc.fit(SPEC, TABLE, seed=3, cache=cache, **SIZE)
+    (source,) = cache.files()
+    for fit in (made, kept):
+        keeping.write_fit(fit, tmp_path / "fit.nc")
+        assert (tmp_path / "fit.nc").read_bytes() == source.read_bytes()
+        assert same(mc.load_fit(tmp_path / "fit.nc"), one)
+    cache.clear()  # and where the file has gone, or there never was one, it is written
+    for fit in (kept, one):
+        (tmp_path / "fit.nc").unlink()
+        keeping.write_fit(fit, tmp_path / "fit.nc")
+        assert same(mc.load_fit(tmp_path / "fit.nc"), one)
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.nc"]
+
+
 def test_without_a_seed_the_kept_fit_answers(tmp_path: Path, made: list[str]) -> None:
     first = mc.fit(SPEC, TABLE, cache=tmp_path, **SIZE)
     assert mc.fit(SPEC, TABLE, cache=tmp_path, **SIZE).attrs["seed"] == first.attrs["seed"]
@@ -505,3 +522,25 @@ def test_what_tells_readers_apart() -> None:
     with pytest.raises(UnknownValueError):
         told(lambda: 1)
     assert key_of(SPEC, TABLE, lambda: 1, run={}, likelihoods=None) is None
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [mc.plot_cumulative, mc.plot_prior_sensitivity, mc.plot_influence, mc.plot_conflict],
+    ids=lambda verb: verb.__name__,
+)
+def test_a_figure_takes_its_refits_from_the_folder(
+    verb: Any, tmp_path: Path, made: list[str]
+) -> None:
+    table = TABLE.assign(year=[2018, 2019, 2021, 2022])
+    fit = mc.fit(SPEC, table, seed=3, **SIZE | {"draws": 2000})
+    options: dict[str, Any] = {"cache": tmp_path, "progress": False, "backend": "none"}
+    if verb is mc.plot_prior_sensitivity:
+        options |= {"mu": (1.0,), "tau": (1.0, 2.0)}
+    verb(fit, **options)
+    drawn = len(made)
+    verb(fit, **options)
+    assert len(made) == drawn
+    if verb in (mc.plot_cumulative, mc.plot_prior_sensitivity):
+        assert drawn > 1
+        assert list(tmp_path.glob("read-*.json"))

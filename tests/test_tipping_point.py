@@ -227,6 +227,21 @@ def test_an_answer_that_has_tipped_without_any_bias() -> None:
     assert solved["words"].iloc[0] == "P(HR < 1) is under 0.95 without any bias"
 
 
+def test_what_was_fitted_at_a_bias_is_kept(
+    handled: xr.DataTree, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = mc.tipping_point(handled, biases=[0.0, -0.5], cache=tmp_path)
+
+    def never(*_given: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(room, "fitted_again", never)
+    again = mc.tipping_point(handled, biases=[0.0, -0.5], cache=tmp_path)
+    pd.testing.assert_frame_equal(first, again)
+    with pytest.raises(AssertionError):  # another bias is another fit
+        mc.tipping_point(handled, biases=[-0.1], cache=tmp_path)
+
+
 def test_a_value_that_cannot_be_fitted_says_so(
     handled: xr.DataTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from metacart.errors import Fault, InputError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Cache", "CacheLike", "cache_of"]
+__all__ = ["Cache", "CacheLike", "cache_of", "write_fit"]
 
 _LARGEST = 2 * 1024**3  # bytes
 _ENDINGS = {"fit": ".nc", "read": ".json"}
+_SOURCE = "kept_in"
 _logger = logging.getLogger("metacart")
 
 
@@ -106,16 +108,21 @@ class Cache:
 
     def find_fit(self, key: str) -> xr.DataTree | None:
         """Return the fit of a key; none where there is none, or where all is fitted anew."""
-        found: xr.DataTree | None = self._found(self._path("fit", key), key, _read_fit)
+        path = self._path("fit", key)
+        found: xr.DataTree | None = self._found(path, key, _read_fit)
+        if found is not None:
+            found.encoding[_SOURCE] = str(path)
         return found
 
     def keep_fit(self, key: str, fit: xr.DataTree) -> None:
         """Keep a fit; where that cannot be, say so and go on."""
-        from metacart.inference.storage import save_fit
+        from metacart.inference.storage import KEPT_UNDER, save_fit
 
         noted = fit.copy()
-        noted.attrs = {**fit.attrs, "kept_under": key}
-        self._kept(self._path("fit", key), lambda path: save_fit(noted, path))
+        noted.attrs = {**fit.attrs, KEPT_UNDER: key}
+        path = self._path("fit", key)
+        self._kept(path, lambda path: save_fit(noted, path))
+        fit.encoding[_SOURCE] = str(path)
         self._shrink()
 
     def find_value(self, key: str) -> Any:
@@ -183,6 +190,24 @@ def cache_of(given: CacheLike | None) -> Cache | None:
     return Cache(Path(given) if isinstance(given, str | os.PathLike) else given)
 
 
+def write_fit(fit: xr.DataTree, path: Path) -> None:
+    """Write a fit as ``fit`` returned it: where it is kept, its file is copied."""
+    from metacart.inference.storage import save_fit
+
+    source = fit.encoding.get(_SOURCE)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        if source is not None:
+            shutil.copyfile(source, partial)
+            partial.replace(path)
+            return
+    except OSError:  # no longer there: written anew, which tells what cannot be written
+        pass
+    finally:
+        partial.unlink(missing_ok=True)
+    save_fit(fit, path)
+
+
 def _now() -> datetime:
     return datetime.now().astimezone()
 
@@ -198,10 +223,10 @@ def _stated(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
 
 
 def _read_fit(path: Path) -> tuple[Any, xr.DataTree]:
-    from metacart.inference.storage import load_fit
+    from metacart.inference.storage import KEPT_UNDER, read_fit
 
-    fit = load_fit(path)
-    return fit.attrs.pop("kept_under", None), fit
+    fit = read_fit(path)
+    return fit.attrs.pop(KEPT_UNDER, None), fit
 
 
 def _read_value(path: Path) -> tuple[Any, Any]:

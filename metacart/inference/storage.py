@@ -14,7 +14,9 @@ from metacart.inference.records import ATTRIBUTES, hash_of, spec_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["load_fit", "save_fit"]
+__all__ = ["KEPT_UNDER", "load_fit", "read_fit", "save_fit"]
+
+KEPT_UNDER = "kept_under"
 
 _GROUPS = ("posterior", "prior", "sample_stats", "constant_data")
 
@@ -130,6 +132,13 @@ def load_fit(path: str | os.PathLike[str]) -> xr.DataTree:
     >>> import metacart as mc
     >>> mc.summarize(mc.load_fit("cr_rate.nc"))  # doctest: +SKIP
     """
+    fit = read_fit(path)
+    fit.attrs.pop(KEPT_UNDER, None)  # a copy of what a cache kept is a fit like any other
+    return fit
+
+
+def read_fit(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Return what ``load_fit`` does, with the key of a kept fit among its attributes."""
     import xarray as xr
 
     source = _as_path(path)

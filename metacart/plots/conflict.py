@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of, scale_of
@@ -52,6 +53,7 @@ def plot_conflict(
     *,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
@@ -66,6 +68,8 @@ def plot_conflict(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
     file : path, optional
@@ -101,7 +105,9 @@ def plot_conflict(
     refuse_unknown("backend", backend, _BACKENDS)
     if file is not None:
         check_file(file)
-    table = conflict(fit, likelihoods=likelihoods, executor=executor, progress=progress)
+    table = conflict(
+        fit, likelihoods=likelihoods, executor=executor, cache=cache, progress=progress
+    )
     table["key"] = table["row"] + ":" + table["name"]
     of_study = table["row"] == "study"
     studies = table[of_study].sort_values("p_two_sided", kind="stable")  # without a fit come last

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
 from metacart.modelling.design import scale_of
@@ -38,6 +39,7 @@ def plot_cumulative(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
@@ -56,6 +58,8 @@ def plot_cumulative(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
     file : path, optional
@@ -91,7 +95,13 @@ def plot_cumulative(
     if file is not None:
         check_file(file)
     table = cumulative(
-        fit, by=by, at=at, likelihoods=likelihoods, executor=executor, progress=progress
+        fit,
+        by=by,
+        at=at,
+        likelihoods=likelihoods,
+        executor=executor,
+        cache=cache,
+        progress=progress,
     )
     table = table.assign(row=[f"step:{step}" for step in table["step"]])
     answers = Answers(table, measure_of(scale_of(design_of(fit))))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import linear_axis
@@ -37,6 +38,7 @@ def plot_influence(
     *,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
@@ -51,6 +53,8 @@ def plot_influence(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
     file : path, optional
@@ -82,7 +86,9 @@ def plot_influence(
     refuse_unknown("backend", backend, _BACKENDS)
     if file is not None:
         check_file(file)
-    table = influence(fit, likelihoods=likelihoods, executor=executor, progress=progress)
+    table = influence(
+        fit, likelihoods=likelihoods, executor=executor, cache=cache, progress=progress
+    )
     labels = labels_of(fit, table["studies"])
     panels = [name for name in _PANELS if table[name].notna().any()]
     with style():

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
@@ -40,6 +41,7 @@ def plot_prior_sensitivity(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
@@ -58,6 +60,8 @@ def plot_prior_sensitivity(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs the fits; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
     file : path, optional
@@ -94,7 +98,14 @@ def plot_prior_sensitivity(
     if file is not None:
         check_file(file)
     table = prior_sensitivity(
-        fit, tau=tau, mu=mu, at=at, likelihoods=likelihoods, executor=executor, progress=progress
+        fit,
+        tau=tau,
+        mu=mu,
+        at=at,
+        likelihoods=likelihoods,
+        executor=executor,
+        cache=cache,
+        progress=progress,
     )
     return draw_prior_sensitivity(fit, table, at=at, file=file, backend=backend)
 

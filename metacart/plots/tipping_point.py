@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import Axis, ratio_axis
@@ -47,6 +48,7 @@ def plot_tipping_point(
     fit: xr.DataTree,
     *,
     likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
 ) -> PlotCollection:
@@ -58,6 +60,8 @@ def plot_tipping_point(
         From ``fit``, of a transplant question.
     likelihoods : mapping of str to Likelihood, optional
         Those of the fit, where they are not the shipped ones.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     file : path, optional
         Where to write the figure: ``.png``, ``.svg`` or ``.pdf``. The figure is then closed.
     backend : {"matplotlib", "none"}
@@ -90,7 +94,7 @@ def plot_tipping_point(
         check_file(file)
     check_biased(fit)
     biases = np.linspace(0.0, _MOST, _STEPS[bias_is_prior(fit)])
-    table = tipping_point(fit, biases=biases, likelihoods=likelihoods)
+    table = tipping_point(fit, biases=biases, likelihoods=likelihoods, cache=cache)
     title = f"{title_of(fit)}: how large a bias tips the answer"
     with style():
         page = _open(fit, table, backend)

@@ -14,9 +14,8 @@ from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
 from metacart.evidence.columns import counts_of_arms
 from metacart.evidence.flow import flow
-from metacart.inference.keeping import Cache
+from metacart.inference.keeping import Cache, write_fit
 from metacart.inference.records import design_of
-from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of
 from metacart.modelling.moderators import level_text
 from metacart.report import account_tables as accounts
@@ -285,7 +284,7 @@ def answered(
     used, tool = accounts.studies_shown(question, studies), tool_for(question.spec)
     frames |= {"risk-of-bias": risk_of_bias(used, tool=tool), "flow": flow(studies, question.spec)}
     files = write_tables(frames, folder)
-    save_fit(fit, folder / "fit.nc")
+    write_fit(fit, folder / "fit.nc")
     converged = bool(fit.attrs["converged"])
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)

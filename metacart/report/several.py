@@ -12,9 +12,8 @@ from markupsafe import Markup
 from metacart.evidence.bias.judged import risk_of_bias, tool_for
 from metacart.evidence.collection import Studies
 from metacart.evidence.flow import flow
-from metacart.inference.keeping import Cache
+from metacart.inference.keeping import Cache, write_fit
 from metacart.inference.records import design_of, group_of, spec_of
-from metacart.inference.storage import save_fit
 from metacart.modelling.design import scale_of
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.plots.benefit_risk import plot_benefit_risk
@@ -80,7 +79,7 @@ def answered_several(
         **({} if part is None else part.frames),
     }
     files = write_tables(frames, folder)
-    save_fit(fit, folder / "fit.nc")
+    write_fit(fit, folder / "fit.nc")
     labels, basis = finding_words(evidence, fit), basis_of(evidence, spec, studies)
     found = several_answer(fit, summary, studies)
     made = Section(

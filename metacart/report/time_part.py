@@ -71,9 +71,9 @@ def time_part(
     if bias_is_prior(fit):
         frames["immortal-time-adjusted-studies"] = adjusted_studies(fit)
     if has_bias(fit):
-        biases, tipping = bias_sensitivity(fit, cache=cache), tipping_point(fit)
+        biases, tipping = bias_sensitivity(fit, cache=cache), tipping_point(fit, cache=cache)
         frames |= {"bias-sensitivity": biases, "tipping-point": tipping}
-        tips = kept_figure(plot_tipping_point(fit), "tipping-point", _TIPPING, folder)
+        tips = kept_figure(plot_tipping_point(fit, cache=cache), "tipping-point", _TIPPING, folder)
         blocks += [
             Block(table=bias_rows(biases), words=bias_words(biases)),
             Block(table=tipping_rows(tipping)),
@@ -99,6 +99,6 @@ def time_tables(fit: xr.DataTree, studies: Studies, cache: Cache | None = None) 
         return
     if has_bias(fit):
         yield bias_rows(bias_sensitivity(fit, cache=cache))
-        yield tipping_rows(tipping_point(fit, biases=[0.0]))
+        yield tipping_rows(tipping_point(fit, biases=[0.0], cache=cache))
     selection = selection_sensitivity(fit, studies=studies, cache=cache)
     yield selection_rows(selection, short=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from statistics import NormalDist
@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.errors import Fault, InputError, named_options
+from metacart.inference.keeping import Cache, CacheLike, cache_of
+from metacart.inference.keys import key_of
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import evidence_of, spec_of
+from metacart.inference.refits import Refit, Run
 from metacart.modelling.likelihoods import LIKELIHOODS, Likelihoods, find_likelihood
 from metacart.results.bias_sensitivity import bias_prior
 from metacart.results.immortal_time import (
@@ -51,6 +54,7 @@ def tipping_point(
     *,
     biases: Iterable[float] | None = None,
     likelihoods: Likelihoods | None = None,
+    cache: CacheLike | None = None,
 ) -> pd.DataFrame:
     """Return the pooled ratio at fixed values of the bias, and where P(ratio < 1) tips.
 
@@ -63,6 +67,8 @@ def tipping_point(
         in steps of 0.1 by default.
     likelihoods : mapping of str to Likelihood, optional
         Those of the fit, where they are not the shipped ones.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
 
     Returns
     -------
@@ -105,7 +111,7 @@ def tipping_point(
         naive = ratios_of(fit, group="naive")
         at, solve = _Shifted(naive), _by_quantile
     else:
-        at, solve = _Refitted(fit, likelihoods), _by_root
+        at, solve = _Refitted(fit, likelihoods, cache_of(cache)), _by_root
     prior = bias_prior(fit)
     names = list(ratios_of(fit, group="naive"))
     rows: list[dict[str, Any]] = []
@@ -200,6 +206,7 @@ class _Refitted:
 
     fit: xr.DataTree
     likelihoods: Likelihoods | None
+    cache: Cache | None = None
     known: dict[float, Ratios] = field(default_factory=dict)
 
     def __call__(self, bias: float) -> Ratios:
@@ -208,6 +215,22 @@ class _Refitted:
         return self.known[bias]
 
     def _at(self, bias: float) -> Ratios:
+        key = None
+        if self.cache is not None:
+            # the likelihood of a fixed bias has no name of its own; the bias tells it apart
+            run, parts = Run.of(self.fit), (spec_of(self.fit), evidence_of(self.fit))
+            numbers = {"draws": run.draws, "chains": run.chains, "seed": run.seed}
+            more = "tipping point", bias
+            key = key_of(*parts, *more, run=numbers, likelihoods=self.likelihoods)
+            if key is not None and (kept := self.cache.find_value(key)) is not None:
+                return _usable(bias, *kept)
+        again = self._fitted(bias)
+        found = None if again.value is None else again.value["posterior"]
+        if key is not None and self.cache is not None and again.lasting:
+            self.cache.keep_value(key, [found, again.failure])
+        return _usable(bias, found, again.failure)
+
+    def _fitted(self, bias: float) -> Refit[Mapping[str, Ratios]]:
         spec = spec_of(self.fit)
         likelihood = find_likelihood(spec, likelihoods=self.likelihoods)
         fixed = replace(
@@ -216,15 +239,18 @@ class _Refitted:
             shift=lambda data, own: likelihood.shift(data, {**own, "bias": np.asarray(bias)}),
         )
         priors = {name: text for name, text in spec.priors.items() if name != "bias"}
-        again = fitted_again(
+        return fitted_again(
             self.fit,
             spec.model_copy(update={"priors": priors}),
             evidence_of(self.fit),
             {**(self.likelihoods or LIKELIHOODS), spec.likelihood: fixed},
         )
-        if again.value is None:
-            raise _NoFitError(f"at b = {bias:.2f}: {again.failure}")
-        return again.value["posterior"]
+
+
+def _usable(bias: float, ratios: Ratios | None, failure: str) -> Ratios:
+    if ratios is None:
+        raise _NoFitError(f"at b = {bias:.2f}: {failure}")
+    return ratios
 
 
 def _by_root(
