@@ -609,7 +609,7 @@ def test_where_the_prior_of_mu_holds_is_said_of_numeric_moderators(
     (here / "by_year.toml").write_text(
         MODEL.replace("by_origin", "by_year").replace('"scfv"', '"year"')
     )
-    result = run("fit", "by_year.toml", "--out", "fit.nc", "--draws", "20", "--quiet")
+    result = run("fit", "by_year.toml", "--out", "fit.nc", "--quiet")
     assert "mu is where year = 0, and its prior holds there." in " ".join(result.out.split())
 
 

@@ -184,10 +184,19 @@ def test_tails_keep_their_digits() -> None:
     assert level[1] == pytest.approx(-far - np.log1p(-np.exp(-far)), rel=1e-12)
 
 
+@pytest.fixture(scope="module")
+def graph() -> tuple[Any, Any, Any]:
+    """The model with its value and its gradient, compiled once."""
+    model = GRADED.build(bound(), priors_of())
+    return model, model.compile_logp(), model.compile_dlogp()
+
+
 @pytest.mark.parametrize("probability", [0.001, 0.999])
-def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(probability: float) -> None:
+def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(
+    probability: float, graph: tuple[Any, Any, Any]
+) -> None:
     priors = priors_of()
-    model = GRADED.build(bound(), priors)
+    model, logp, gradient = graph
     point = model.initial_point()
     for name, own in GRADED.parameters.items():
         end = float(priors[name].quantile(probability))
@@ -195,8 +204,8 @@ def test_value_and_gradient_are_finite_at_the_ends_of_the_prior(probability: flo
         point[key] = np.full(np.shape(point[key]), np.log(end) if key != name else end)
     for z in (-3.1, 3.1):
         point |= {name: np.full(7, z) for name in ("z", "z_spacing")}
-        assert np.isfinite(model.compile_logp()(point))
-        assert np.isfinite(model.compile_dlogp()(point)).all()
+        assert np.isfinite(logp(point))
+        assert np.isfinite(gradient(point)).all()
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
