@@ -156,11 +156,11 @@ def test_studies_that_are_alike_are_integrated_once(monkeypatch):
     priors = resolve_priors(spec, design, likelihood)
     points, t = rng.standard_normal((70, 2)), rng.standard_normal(70)
     some = Marginal(spec, design, likelihood, priors)
-    assert some._alike.design.sizes["finding"] == 12
+    assert len(some._kinds.group) == 12
     monkeypatch.setattr(density, "_MANY", 1000)
     monkeypatch.setattr(density, "CELLS", 150 * 16)  # and in blocks of draws
     each = Marginal(spec, design, likelihood, priors)
-    assert each._alike.design.sizes["finding"] == 150
+    assert len(each._kinds.group) == 150
     for name in ("log_likelihood", "log_density"):
         one, two = (getattr(marginal, name)(points, t) for marginal in (some, each))
         np.testing.assert_allclose(one, two, rtol=1e-7)

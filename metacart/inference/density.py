@@ -15,7 +15,7 @@ from metacart.inference.origins import Combinations
 from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, moderators_of
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import Data, Likelihood
 from metacart.modelling.origins import ORIGIN, origin_shift
 from metacart.modelling.spread import TauLevels, tau_levels, tau_names
 from metacart.records.priors import Prior
@@ -33,20 +33,26 @@ CELLS = 4_000_000  # draws times findings that are worked on at once
 _MANY, _WORTH = 100, 0.8
 
 
-class Alike(NamedTuple):
-    """Studies that say the same in the same place, once each.
+class Kinds(NamedTuple):
+    """Findings to integrate, and how many studies each stands for.
 
     Attributes
     ----------
-    design : Dataset
-        Of one of each kind.
+    data : mapping of str to array (findings,)
+        The observed columns.
+    rows : array (findings, coefficients)
+        The rows of the design.
+    group : array of int (findings,)
+        The kind of study of each.
     place : array of int (studies,)
-        The kind of each study.
+        The kind of each study of the whole.
     number : array (kinds,)
-        How many there are of each.
+        How many studies there are of each.
     """
 
-    design: xr.Dataset
+    data: Data
+    rows: Array
+    group: NDArray[np.int64]
     place: NDArray[np.intp]
     number: Array
 
@@ -74,11 +80,22 @@ class Marginal:
         return ["mu", *beta, *free_parameters(self.design, self.likelihood), *others]
 
     @cached_property
+    def _data(self) -> Data:
+        return data_of(self.design)
+
+    @cached_property
+    def _rows(self) -> Array:
+        return self.design["x"].to_numpy()
+
+    @cached_property
+    def _group(self) -> NDArray[np.int64]:
+        return self.design["group"].to_numpy()
+
+    @cached_property
     def _within(self) -> Levels | None:
         if not self.spec.within:
             return None
-        group = self.design["group"].to_numpy()
-        return Levels(self.likelihood, data_of(self.design), group)
+        return Levels(self.likelihood, self._data, self._group)
 
     @cached_property
     def _levels(self) -> TauLevels | None:
@@ -92,7 +109,7 @@ class Marginal:
         names, levels = tau_names(self._levels), self._levels
         if levels is None:
             return names
-        number = np.bincount(levels.of_rows(self.design["x"].to_numpy()), minlength=len(names))
+        number = np.bincount(levels.of_rows(self._rows), minlength=len(names))
         return [names[position] for position in np.argsort(number, kind="stable")]
 
     @cached_property
@@ -126,40 +143,45 @@ class Marginal:
         return named | own | {"tau": np.stack(each, axis=-1)}
 
     @cached_property
-    def _alike(self) -> Alike:
-        """Which findings differ: those that say the same in the same place say it once."""
-        number, studies = self.design.sizes["finding"], self.design.sizes["study"]
-        each = Alike(self.design, np.arange(studies), np.ones(studies))
-        arrays = [*data_of(self.design).values(), self.design["x"].to_numpy()]
+    def _every(self) -> Kinds:
+        """All studies, each a kind of its own."""
+        studies = self.design.sizes["study"]
+        return Kinds(self._data, self._rows, self._group, np.arange(studies), np.ones(studies))
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        """Studies that say the same in the same place, once each; where it is worth looking."""
+        number, arrays = len(self._group), [*self._data.values(), self._rows]
         numbers = all(values.dtype.kind in "biuf" for values in arrays)
-        if number < _MANY or studies < number or self.spec.within or self.origins or not numbers:
-            return each
+        single = self.design.sizes["study"] == number and not self.spec.within
+        if number < _MANY or not single or self.origins is not None or not numbers:
+            return self._every
         columns = [values.astype(np.float64).reshape(number, -1) for values in arrays]
         _, first, which = np.unique(
             np.concatenate(columns, axis=1), axis=0, return_index=True, return_inverse=True
         )
         if len(first) > _WORTH * number:
-            return each
-        design = self.design.isel(finding=first).assign(group=("finding", np.arange(len(first))))
+            return self._every
         place = np.empty(number, dtype=np.intp)
-        place[self.design["group"].to_numpy()] = which
-        return Alike(design, place, np.bincount(which).astype(np.float64))
+        place[self._group] = which
+        data = {name: values[first] for name, values in self._data.items()}
+        counts = np.bincount(which).astype(np.float64)
+        return Kinds(data, self._rows[first], np.arange(len(first)), place, counts)
 
-    def _observed(self, named: dict[str, Array], design: xr.Dataset) -> Observed:
-        """Return the findings of a design at these parameters."""
-        data = data_of(design)
-        linear = np.repeat(named["mu"][:, None], design.sizes["finding"], axis=1)
+    def _observed(self, named: dict[str, Array], kinds: Kinds) -> Observed:
+        """Return findings at these parameters."""
+        linear = np.repeat(named["mu"][:, None], len(kinds.group), axis=1)
         if "beta" in named:
-            linear += named["beta"] @ design["x"].to_numpy().T
+            linear += named["beta"] @ kinds.rows.T
         own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
-        linear += self.likelihood.shift(data, own)
+        linear += self.likelihood.shift(kinds.data, own)
         tau = named.get("tau", np.zeros(len(linear)))
         if self._levels is not None:
-            tau = tau[:, self._levels.of_rows(design["x"].to_numpy())]
+            tau = tau[:, self._levels.of_rows(kinds.rows)]
         return Observed(
             likelihood=self.likelihood,
-            data=data,
-            group=design["group"].to_numpy(),
+            data=kinds.data,
+            group=kinds.group,
             linear=linear,
             tau=tau,
             levels=self._within,
@@ -173,28 +195,27 @@ class Marginal:
         """Return the log likelihood of each study; shape (draws, studies)."""
         result = np.empty((len(t), self.design.sizes["study"]))
         for rows, values in self._by_kind(points, t):
-            result[rows] = values[:, self._alike.place]
+            result[rows] = values[:, self._kinds.place]
         return result
 
     def total_log_likelihood(self, points: Array, t: Array, *, coarse: bool = False) -> Array:
         """Return the log likelihood of all studies; shape (draws)."""
         result = np.empty(len(t))
         for rows, values in self._by_kind(points, t, coarse=coarse):
-            alike = values.shape[1] < self.design.sizes["study"]
-            result[rows] = values @ self._alike.number if alike else values.sum(axis=1)
+            alike = values.shape[1] < len(self._kinds.place)
+            result[rows] = values @ self._kinds.number if alike else values.sum(axis=1)
         return result
 
     def _by_kind(
         self, points: Array, t: Array, *, coarse: bool = False
     ) -> Iterator[tuple[slice, Array]]:
         """Yield draws a block at a time, and the log likelihood of each kind of study there."""
-        design = self._alike.design
-        step = max(CELLS // design.sizes["finding"], 1)
+        step = max(CELLS // len(self._kinds.group), 1)
         for start in range(0, len(t), step):
             rows = slice(start, start + step)
             with np.errstate(over="ignore"):
                 named = self.parameters(points[rows], t[rows])
-                observed = self._observed(named, design)
+                observed = self._observed(named, self._kinds)
                 values = observed.log_likelihood(coarse=coarse)
                 if self.origins is not None:
                     values = self.origins.integrated(
@@ -226,7 +247,7 @@ class Marginal:
         self, named: dict[str, Array], rng: np.random.Generator
     ) -> dict[str, NDArray[Any]]:
         """Return draws of theta (draws, findings) given the rest, and of the inferred origins."""
-        observed, drawn = self._observed(named, self.design), {}
+        observed, drawn = self._observed(named, self._every), {}
         if self.origins is not None:
             drawn[ORIGIN] = self.origins.draw(observed.arguments, named["beta"], rng)
             moved = origin_shift(self.design, drawn[ORIGIN], named["beta"])
