@@ -53,7 +53,7 @@ def written(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): re.sub(rb"out\d", b"out", path.read_bytes())
         for path in folder.rglob("*")
-        if path.is_file() and path.name != "files.json" and path.suffix != ".nc"
+        if path.is_file() and path.name != "files.json"
     }
 
 

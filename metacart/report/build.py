@@ -28,7 +28,7 @@ from metacart.report.questions import (
     ask,
     read_specs,
 )
-from metacart.report.work import Work
+from metacart.report.work import Work, begin
 
 __all__ = ["Report", "report"]
 
@@ -146,6 +146,8 @@ def report(
         check_out(folder, [spec.name for spec in wanted])
     if faults:
         raise InputError(faults)
+    if executor is not None:
+        begin(executor, len(wanted))
     questions = ask(wanted, evidence)
     with staged(folder) as staging:
         work = Work(evidence, staging, seed, kept)

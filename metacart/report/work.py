@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,29 @@ if TYPE_CHECKING:
 
     from metacart.report.section import Section
 
-__all__ = ["Say", "Work", "with_agreement"]
+__all__ = ["Say", "Work", "begin", "with_agreement"]
 
 Say = Callable[[str, str], None]
+
+
+# what the section of any question needs
+_LIBRARIES = (
+    "arviz_plots",
+    "metacart.inference.fit",
+    "metacart.report.section",
+    "metacart.report.several",
+)
+
+
+def begin(executor: Executor, questions: int) -> None:
+    """Let idle processes load libraries, which takes seconds, while the questions are read."""
+    for _ in range(min(questions, os.cpu_count() or 1)):
+        executor.submit(_load)
+
+
+def _load() -> None:
+    for name in _LIBRARIES:
+        import_module(name)
 
 
 @dataclass(frozen=True)
