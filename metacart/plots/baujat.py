@@ -18,7 +18,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
-from metacart.plots.plane import Plane, name_points, open_plane
+from metacart.plots.scatter import Scatter, name_points, open_scatter, tight
 from metacart.results.baujat_table import baujat_table
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def plot_baujat(
     rows = dict(zip(names_of_rows, table["influence"].astype(float), strict=True))
     at = dict(zip(rows, table["contribution"].astype(float), strict=True))
     reach = float(np.sqrt(_AREA / np.pi) / 72)
-    plane = Plane("baujat", *_axes(table), _SIZE, edge=reach)
+    scatter = Scatter("baujat", *_axes(table), _SIZE, edge=reach)
     with style():
-        page = open_plane(
-            plane, rows, key=[Key("dot", "a study", COLOURS["model"])],
+        page = open_scatter(
+            scatter, rows, key=[Key("dot", "a study", COLOURS["model"])],
             notes=[_note(fit, table)], warning=failure_of(fit), backend=backend,
         )  # fmt: skip
         page.draw(
@@ -99,7 +99,7 @@ def plot_baujat(
         )  # fmt: skip
         names = dict(list(zip(rows, table["label"], strict=True))[:_NAMED])
         every = dict.fromkeys(rows, reach)
-        name_points(page, plane, at, names, reach=every)
+        name_points(page, scatter, at, names, reach=every)
     title = f"{title_of(fit)}: Baujat plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 
@@ -111,10 +111,12 @@ def _axes(table: pd.DataFrame) -> tuple[Axis, Axis]:
         "contribution": f"Contribution to heterogeneity, part of {_LEADING[statistic]}",
         "influence": f"Influence on the common effect, {unit}",
     }
-    x, y = (
-        replace(linear_axis(label, points=[0.0, *table[name]], intervals=[]), low=0.0)
-        for name, label in labels.items()
-    )
+    found = []
+    for name, label in labels.items():
+        values = [0.0, *table[name].astype(float)]
+        axis = replace(linear_axis(label, points=values, intervals=[]), low=0.0)
+        found.append(tight(axis, values))
+    x, y = found
     return x, y
 
 

@@ -24,7 +24,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, words
 from metacart.plots.measure import COLOURS, SMALL, style
 from metacart.plots.page import Key, Page
-from metacart.plots.plane import LEFT, TOP, Plane, name_points, open_plane
+from metacart.plots.scatter import LEFT, TOP, Scatter, name_points, open_scatter
 from metacart.results.galbraith_table import WITHIN, galbraith_table
 from metacart.scales import Scale
 
@@ -95,13 +95,13 @@ def plot_galbraith(
     table = galbraith_table(fit)
     scale = scale_of(design_of(fit))
     x, y = _axes(table, scale)
-    plane = Plane("galbraith", x, y, _SIZE, right=_ROOM)
+    scatter = Scatter("galbraith", x, y, _SIZE, right=_ROOM)
     rows = {f"study:{n}": float(z) for n, z in enumerate(table[_height(scale)])}
     at = dict(zip(rows, table["precision"].astype(float), strict=True))
     reach = dict.fromkeys(rows, float(np.sqrt(_AREA / np.pi) / 72))
     with style():
-        page = open_plane(
-            plane, rows, key=_key(), notes=[_note(fit, table)], warning=failure_of(fit),
+        page = open_scatter(
+            scatter, rows, key=_key(), notes=[_note(fit, table)], warning=failure_of(fit),
             backend=backend,
         )  # fmt: skip
         _draw_lines(page, table, x, scale)
@@ -111,7 +111,7 @@ def plot_galbraith(
             width=0.6, edgecolor=COLOURS["paper"], zorder=5, clip_on=False,
         )  # fmt: skip
         names = dict(list(zip(rows, table["label"], strict=True))[:_NAMED])
-        name_points(page, plane, at, names, reach=reach)
+        name_points(page, scatter, at, names, reach=reach)
     title = f"{title_of(fit)}: Galbraith plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 

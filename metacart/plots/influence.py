@@ -108,7 +108,7 @@ def _page(
         name = f"left:{row['left_out']}"
         rows.append(Row(name, shade=position % 2 == 1))
         cells["study"][name] = label
-        cells["k_hat"][name] = f"{row['k_hat']:.2f}".replace("-", "−")
+        cells["k_hat"][name] = f"{round(row['k_hat'], 2) + 0.0:.2f}".replace("-", "−")
         if row["elpd"] == row["elpd"]:
             cells["elpd"][name] = f"{row['elpd']:.1f}".replace("-", "−")
         else:

@@ -46,6 +46,7 @@ Part = Column | Panel | Grid
 _RULE = 0.04  # below the headings
 _AXIS_LABEL = 0.20
 _NARROW = 1.3  # inches that a panel has at least
+_MANY, _LONG = 30, 3.4  # so many rows are high enough without wrapped names
 _WIDEST = (2.4, 1.8, 1.4, 1.1)  # beyond which cells are wrapped, the wider the better
 
 
@@ -94,10 +95,10 @@ def open_page(
     parts = [p for p in parts if not isinstance(p, Column) or any(p.cells.values())]
     parts, cells, widths = _fitted(parts, bold, wide)
     left, x = {}, MARGIN
-    for part in parts:
+    for part, gap in zip(parts, _gaps(parts), strict=True):
         left[part.name] = x
-        x += widths[part.name] + GAP
-    width = max(x - GAP + MARGIN, least)
+        x += widths[part.name] + gap
+    width = max(x + MARGIN, least)
     top = 0.10 + max((_heading_height(part, widths[part.name]) for part in parts), default=LINE)
     centre, height, bottom = _heights(rows, cells, top)
     panels = [part for part in parts if isinstance(part, Panel)]
@@ -139,6 +140,15 @@ def _cells(part: Column, bold: set[str]) -> dict[str, str]:
     return cells
 
 
+def _gaps(parts: Sequence[Part]) -> list[float]:
+    """Return the room after each part: two panels need more, for the words at their ends."""
+    pairs = zip(parts, [*parts[1:], None], strict=True)
+    return [
+        0.0 if after is None else GAP + 0.2 * all(isinstance(p, Panel) for p in (part, after))
+        for part, after in pairs
+    ]
+
+
 def _fitted(
     parts: Sequence[Part], bold: set[str], wide: float | None
 ) -> tuple[list[Part], dict[str, dict[str, str]], dict[str, float]]:
@@ -149,6 +159,8 @@ def _fitted(
         narrow = [
             replace(part, widest=min(part.widest, widest))
             if isinstance(part, Column) and widest
+            else replace(part, widest=max(part.widest, _LONG))
+            if isinstance(part, Column) and wide is None and len(part.cells) > _MANY
             else replace(part, width=_NARROW)
             if isinstance(part, Panel) and wide is not None
             else part
@@ -158,7 +170,7 @@ def _fitted(
         widths = _widths(narrow, cells, bold)
         if wide is None:
             return narrow, cells, widths
-        need = 2 * MARGIN + sum(widths.values()) + GAP * (len(widths) - 1)
+        need = 2 * MARGIN + sum(widths.values()) + sum(_gaps(parts))
         panels = [part.name for part in narrow if isinstance(part, Panel)]
         # the marks are what a figure is for: text is wrapped before they shrink by much
         enough = _NARROW if widest == _WIDEST[-1] else 2.0

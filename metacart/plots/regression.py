@@ -24,8 +24,8 @@ from metacart.plots.facts import (
 from metacart.plots.files import check_file, deliver
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
-from metacart.plots.plane import open_plane
 from metacart.plots.regression_marks import Picture, draw_curves, draw_findings
+from metacart.plots.scatter import open_scatter, tight
 from metacart.records.moderation import unit_words
 from metacart.results.regression import regression_table
 
@@ -111,8 +111,8 @@ def plot_regression(
     key, notes = _key(picture), _notes(fit, picture, at or {}, str(table.attrs["by"]))
     with style():
         rows = {f"finding:{n}": float(y) for n, y in enumerate(picture.findings["crude"])}
-        page = open_plane(
-            picture.plane, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
+        page = open_scatter(
+            picture.scatter, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
         )
         draw_curves(page, picture)
         draw_findings(page, picture)
@@ -142,6 +142,7 @@ def _picture(fit: xr.DataTree, table: pd.DataFrame, moderator: str, size: str | 
         y = linear_axis(axis_words(fit), points=points, intervals=ends)
     across = [*findings[moderator], *curves[moderator]]
     x = linear_axis(_x_words(fit, moderator), points=across, intervals=[])
+    x = tight(x, [float(value) for value in across])
     levels = list(dict.fromkeys(curves["level"]))
     colours = {level: _COLOURS[n % len(_COLOURS)] for n, level in enumerate(levels)}
     chosen = size or ("patients" if counted else "precision")

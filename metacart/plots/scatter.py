@@ -1,9 +1,9 @@
-"""A figure of one plane: two axes, points on it, and names beside them that do not overlap."""
+"""A figure of points on two axes, and names beside them that overlap nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from metacart.plots.axes import Axis
@@ -13,7 +13,7 @@ from metacart.plots.marks import plain, words
 from metacart.plots.measure import COLOURS, GAP, MARGIN, SMALL, drawable, text_width
 from metacart.plots.page import Key, Page
 
-__all__ = ["LEFT", "TOP", "Plane", "name_points", "open_plane"]
+__all__ = ["LEFT", "TOP", "Scatter", "name_points", "open_scatter", "tight"]
 
 LEFT = MARGIN + 0.42  # inches to the left of the panel
 TOP, _UNDER = 0.36, 0.52  # inches above and below it
@@ -21,8 +21,8 @@ _HALF = 0.062  # inches, half the height of a name with its room
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
-    """A panel of two axes.
+class Scatter:
+    """A panel of points on two axes.
 
     Attributes
     ----------
@@ -61,8 +61,15 @@ class Plane:
         return self.edge * inches / (inches + 2 * self.edge)
 
 
-def open_plane(
-    plane: Plane,
+def tight(axis: Axis, values: Sequence[float]) -> Axis:
+    """Return an axis that ends a little beyond its values, not at the next round number."""
+    room = 0.04 * (max(values) - min(values))
+    low, high = max(axis.low, min(values) - room), min(axis.high, max(values) + room)
+    return replace(axis, low=low, high=high) if high > low else axis
+
+
+def open_scatter(
+    scatter: Scatter,
     points: Mapping[str, float],
     *,
     key: Sequence[Key],
@@ -70,11 +77,11 @@ def open_plane(
     warning: str = "",
     backend: str = "matplotlib",
 ) -> Page:
-    """Return a page with one plane, its key and its notes.
+    """Return a page with one panel of points, its key and its notes.
 
     Parameters
     ----------
-    plane : Plane
+    scatter : Scatter
         The panel.
     points : mapping of str to float
         Where each row stands on the vertical axis.
@@ -91,35 +98,35 @@ def open_plane(
     -------
     Page
     """
-    wide, high = plane.size
-    width = LEFT + wide + plane.right + MARGIN
+    wide, high = scatter.size
+    width = LEFT + wide + scatter.right + MARGIN
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
     body = TOP + high + _UNDER
     whole = (width, body + footer.height + MARGIN)
-    collection = open_canvas([*points], [plane.name], whole, backend)
+    collection = open_canvas([*points], [scatter.name], whole, backend)
     heights = {row: float(at) for row, at in points.items()}
-    axes, rows = {plane.name: plane.x}, dict.fromkeys(points, 0.0)
+    axes, rows = {scatter.name: scatter.x}, dict.fromkeys(points, 0.0)
     page = Page(collection, axes, heights, rows, TOP, TOP + high)
     if backend == "matplotlib":
         lay_flat(page.plot("table"), (0.0, 0.0, width, TOP), whole)
         lay_flat(page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), whole)
-        place(page.plot(plane.name), (LEFT, TOP, wide, high), whole)
-        _dress(page.plot(plane.name), plane)
-    words(plane.y.label, page.plot("table"), x=MARGIN, y=TOP - 0.16, bold=True, gid="y_label")
+        place(page.plot(scatter.name), (LEFT, TOP, wide, high), whole)
+        _dress(page.plot(scatter.name), scatter)
+    words(scatter.y.label, page.plot("table"), x=MARGIN, y=TOP - 0.16, bold=True, gid="y_label")
     draw_footer(page, footer, key)
     return page
 
 
-def _dress(plot: Any, plane: Plane) -> None:
-    x, y, size = plane.x, plane.y, plane.size
+def _dress(plot: Any, scatter: Scatter) -> None:
+    x, y, size = scatter.x, scatter.y, scatter.size
     plot.patch.set_visible(False)
     for axis, inches, along in ((x, size[0], "x"), (y, size[1], "y")):
-        more = 0.0 if axis.log else plane.edge / inches * (axis.high - axis.low)
+        more = 0.0 if axis.log else scatter.edge / inches * (axis.high - axis.low)
         limits = (axis.low - more, axis.high + more)
         shown = [n for n, tick in enumerate(axis.ticks) if axis.low <= tick <= axis.high]
         ticks, labels = [axis.ticks[n] for n in shown], [axis.tick_labels[n] for n in shown]
         plot.set(**{f"{along}scale": axis.scale})
-        plot.set(**{f"{along}lim": limits[::-1] if plane.down and along == "y" else limits})
+        plot.set(**{f"{along}lim": limits[::-1] if scatter.down and along == "y" else limits})
         set_ticks = getattr(plot, f"set_{along}ticks")
         set_ticks(ticks, labels, fontsize=SMALL)
         set_ticks([], minor=True)
@@ -136,7 +143,7 @@ def _dress(plot: Any, plane: Plane) -> None:
 
 def name_points(
     page: Page,
-    plane: Plane,
+    scatter: Scatter,
     at: Mapping[str, float],
     names: Mapping[str, str],
     *,
@@ -148,7 +155,7 @@ def name_points(
     ----------
     page : Page
         Where.
-    plane : Plane
+    scatter : Scatter
         The panel.
     at : mapping of str to float
         Where each point stands along x, of all rows.
@@ -157,8 +164,8 @@ def name_points(
     reach : mapping of str to float
         Inches from the middle of each point to its edge.
     """
-    size = plane.size
-    middles = {row: plane.place(value, page.centre[row]) for row, value in at.items()}
+    size = scatter.size
+    middles = {row: scatter.place(value, page.centre[row]) for row, value in at.items()}
     # left, top, right, bottom in inches from the upper left corner of the panel
     taken = [(a - 0.7 * reach[r], b - 0.7 * reach[r], a + 0.7 * reach[r], b + 0.7 * reach[r])
              for r, (a, b) in middles.items()]  # fmt: skip
@@ -187,7 +194,7 @@ def name_points(
                 across[row], above[row], aligned[row] = 72 * shift, -72 * rise, side
                 break
     page.draw(
-        _name, "name", {row: names[row] for row in aligned}, on=plane.name,
+        _name, "name", {row: names[row] for row in aligned}, on=scatter.name,
         x={row: at[row] for row in aligned}, across=across, above=above, align=aligned,
     )  # fmt: skip
 
@@ -201,7 +208,7 @@ def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def _name(
     da: Any, target: Any, *, y: Any, x: Any, across: Any, above: Any, align: Any, **_: Any
 ) -> Any:
-    """Write a name some points beside a point of the plane."""
+    """Write a name some points beside a point of the scatter."""
     if not hasattr(target, "annotate"):
         return None
     from matplotlib.patheffects import withStroke
