@@ -64,7 +64,9 @@ if TYPE_CHECKING:
     from metacart.plots.prior_preview import plot_prior_preview
     from metacart.plots.prior_sensitivity import plot_prior_sensitivity
     from metacart.plots.regression import plot_regression
+    from metacart.plots.ridge import plot_ridge
     from metacart.plots.risk_of_bias import plot_risk_of_bias
+    from metacart.plots.shrinkage import plot_shrinkage
     from metacart.plots.simulated_time import plot_immortal_time
     from metacart.plots.tipping_point import plot_tipping_point
     from metacart.records.priors import parse_prior
@@ -191,7 +193,9 @@ __all__ = [
     "plot_prior_preview",
     "plot_prior_sensitivity",
     "plot_regression",
+    "plot_ridge",
     "plot_risk_of_bias",
+    "plot_shrinkage",
     "plot_tipping_point",
     "power_scaling",
     "predict",
@@ -262,7 +266,9 @@ _HOMES = {
     "plots.prior_preview": ("plot_prior_preview",),
     "plots.prior_sensitivity": ("plot_prior_sensitivity",),
     "plots.regression": ("plot_regression",),
+    "plots.ridge": ("plot_ridge",),
     "plots.risk_of_bias": ("plot_risk_of_bias",),
+    "plots.shrinkage": ("plot_shrinkage",),
     "plots.simulated_time": ("plot_immortal_time",),
     "plots.tipping_point": ("plot_tipping_point",),
     "records.priors": ("parse_prior",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.plots.axes import Axis
 from metacart.plots.forest_layouts import Layout
 from metacart.plots.forest_order import sizes
 from metacart.plots.layout import Page, intervals
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from metacart.plots.facts import Measure
     from metacart.plots.forest_rows import Estimate, ForestRow, Lines
 
-__all__ = ["draw_differences", "draw_pooled", "draw_studies", "looks_of"]
+__all__ = ["density_on", "draw_differences", "draw_pooled", "draw_studies", "looks_of"]
 
 Array = NDArray[np.float64]
 
@@ -219,7 +220,7 @@ def draw_pooled(
     ):
         rows = {name: row for name, row in next_study.items() if row.naive == naive}
         shapes = {
-            name: _shape(page, panel, densities[row.label])
+            name: density_on(page.axes[panel], densities[row.label])
             for name, row in rows.items()
             if row.label in densities
         }
@@ -250,11 +251,10 @@ def draw_pooled(
     )
 
 
-def _shape(page: Page, panel: str, draws: Array) -> tuple[Array, Array]:
+def density_on(axis: Axis, draws: Array) -> tuple[Array, Array]:
     """Return where the density of draws stands and how high it is, as the axis spaces it."""
     from scipy.stats import gaussian_kde
 
-    axis = page.axes[panel]
     low, high = (float(end) for end in axis.straight((axis.low, axis.high)))
     values = axis.straight(draws.ravel())
     grid = np.linspace(low, high, 241)
