@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from metacart.plots.conflict import plot_conflict
     from metacart.plots.coverage import plot_coverage
     from metacart.plots.cumulative import plot_cumulative
+    from metacart.plots.drapery import plot_drapery
     from metacart.plots.flow import plot_flow
     from metacart.plots.forest import plot_forest
     from metacart.plots.funnel import plot_funnel
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from metacart.results.contrast import contrast
     from metacart.results.contrast_sensitivity import contrast_sensitivity
     from metacart.results.cumulative import cumulative
+    from metacart.results.drapery_table import drapery_table
     from metacart.results.engine_agreement import compare_engines
     from metacart.results.forest_table import forest_table
     from metacart.results.funnel_table import funnel_table
@@ -147,6 +149,7 @@ __all__ = [
     "cumulative",
     "diagnostics",
     "diff_studies",
+    "drapery_table",
     "export_studies",
     "fit",
     "flow",
@@ -175,6 +178,7 @@ __all__ = [
     "plot_conflict",
     "plot_coverage",
     "plot_cumulative",
+    "plot_drapery",
     "plot_flow",
     "plot_forest",
     "plot_funnel",
@@ -249,6 +253,7 @@ _HOMES = {
     "plots.conflict": ("plot_conflict",),
     "plots.coverage": ("plot_coverage",),
     "plots.cumulative": ("plot_cumulative",),
+    "plots.drapery": ("plot_drapery",),
     "plots.flow": ("plot_flow",),
     "plots.forest": ("plot_forest",),
     "plots.galbraith": ("plot_galbraith",),
@@ -288,6 +293,7 @@ _HOMES = {
     "results.contrast": ("contrast",),
     "results.contrast_sensitivity": ("contrast_sensitivity",),
     "results.cumulative": ("cumulative",),
+    "results.drapery_table": ("drapery_table",),
     "results.engine_agreement": ("compare_engines",),
     "results.forest_table": ("forest_table",),
     "results.galbraith_table": ("galbraith_table",),
