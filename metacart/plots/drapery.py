@@ -24,7 +24,7 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.files import check_file, deliver
-from metacart.plots.marks import backend_of
+from metacart.plots.marks import backend_of, plain
 from metacart.plots.measure import (
     COLOURS,
     MARGIN,
@@ -238,9 +238,9 @@ def _name(page: Page, plane: Plane, texts: Mapping[str, str], medians: Mapping[s
 
 def _upright(da: Any, target: Any, *, y: Any, x: Any, foot: float, **_: Any) -> Any:
     del y
-    text = str(da.item()).replace("\v", "\n")
+    text = str(plain(da)).replace("\v", "\n")
     return backend_of(target).text(
-        float(x.item()), foot, drawable(text), target, size=SMALL, color=COLOURS["muted"],
+        float(plain(x)), foot, drawable(text), target, size=SMALL, color=COLOURS["muted"],
         horizontal_align="center", vertical_align="bottom", rotation=90, multialignment="left",
         linespacing=1.15,
     )  # fmt: skip
