@@ -35,6 +35,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+_CELLS = 1_000_000  # replicates of findings that are drawn at once
+
 
 def groups_of_fit(
     spec: ModelSpec,
@@ -239,17 +241,36 @@ def replicate(
     """
     import xarray as xr
 
+    chains, draws, findings = sample.sizes["chain"], sample.sizes["draw"], design.sizes["finding"]
+    again, each = np.empty((chains, draws, findings)), max(_CELLS // (chains * findings), 1)
+    for start in range(0, draws, each):
+        some = slice(start, start + each)
+        again[:, some] = _replicates(spec, design, likelihood, sample.isel(draw=some), rng)
+    return xr.Dataset(
+        {"y": (("chain", "draw", "finding"), again)},
+        coords={
+            "chain": sample["chain"],
+            "draw": sample["draw"],
+            "finding": design["finding"].to_numpy(),
+        },
+    )
+
+
+def _replicates(
+    spec: ModelSpec,
+    design: xr.Dataset,
+    likelihood: Likelihood,
+    sample: xr.Dataset,
+    rng: np.random.Generator,
+) -> Array:
     data, own = data_of(design), own_arrays(likelihood, sample, likelihood.parameters)
-    draws, linear = _linear(sample, spec, design)
-    eta = linear + effects_anew(draws, design, rng)
+    draws, eta = _linear(sample, spec, design)
+    eta = eta + effects_anew(draws, design, rng)
     eta = eta + likelihood.shift(data, own)
     if ORIGIN in sample:
         origin = sample[ORIGIN].transpose("chain", "draw", INFERRED).to_numpy()
         eta = eta + origin_shift(design, origin, draws.beta)
-    return xr.Dataset(
-        {"y": (("chain", "draw", "finding"), likelihood.simulate(eta, data, own, rng))},
-        coords={name: sample[name] for name in ("chain", "draw", "finding")},
-    )
+    return likelihood.simulate(eta, data, own, rng)
 
 
 def log_likelihood_of(
