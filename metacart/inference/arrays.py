@@ -30,7 +30,8 @@ Ints = NDArray[np.int64]
 
 LANES = 64  # draws that are worked on side by side
 BINOMIAL, NORMAL, POLYNOMIALS, SPLINES = range(4)  # how a finding is observed
-CLOSED, HERMITE, ONE, THREE = range(4)  # how an effect is integrated out
+# how an effect is integrated out: from HERMITE on by the rules of nodes in turn
+CLOSED, ONE, THREE, HERMITE = range(4)
 
 
 class Findings(NamedTuple):
@@ -90,10 +91,13 @@ class Rule(NamedTuple):
 
     Attributes
     ----------
-    nodes, weights : array (nodes,)
+    nodes, weights : array (rules, nodes)
         Of Gauss and Hermite, the weights as logarithms.
-    largest : float
-        Up to which tau they are used, with normal effects; below 0 for trapezoids alone.
+    sizes : array of int (rules,)
+        How many nodes each rule has.
+    largest : array (rules,)
+        Up to which tau each is used, with normal effects, in rising order; none for trapezoids
+        alone.
     step : float
         Of the trapezoids.
     sinh : array (2 most + 1,)
@@ -102,7 +106,8 @@ class Rule(NamedTuple):
 
     nodes: Array
     weights: Array
-    largest: float
+    sizes: Ints
+    largest: Array
     step: float
     sinh: Array
 

@@ -33,7 +33,7 @@ def choose(
     """Find peaks of the integrands of a study, and which way each draw is integrated."""
     tau, found, ways, work = scratch.tau, scratch.found, scratch.ways, scratch.work
     first, last = some.starts[study], some.starts[study + 1]
-    closed = block.nu == 0.0 and rule.largest >= 0.0
+    closed = block.nu == 0.0 and rule.largest.size > 0
     for finding in range(first, last):
         closed = closed and some.kinds[finding] == NORMAL
     if closed:
@@ -53,8 +53,11 @@ def choose(
                 largest = max(largest, tau[k, lane])
             found[0, row], found[1, row] = modes[lane], widths[lane]
             found[2, row], found[3, row] = distance[lane], spread[lane]
-            if block.nu == 0.0 and largest <= rule.largest:
-                ways[row] = HERMITE
+            which = 0 if block.nu == 0.0 else rule.largest.size
+            while which < rule.largest.size and largest > rule.largest[which]:
+                which += 1
+            if which < rule.largest.size:
+                ways[row] = HERMITE + which
                 continue
             square = widths[lane] ** 2
             data = rule.step * np.sqrt(square + (distance[lane] - modes[lane]) ** 2)
@@ -96,20 +99,23 @@ def _highest(terms: Array, first: int, last: int, top: Array) -> None:
 
 
 @inlined
-def _by_hermite(some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int) -> None:
+def _by_hermite(
+    some: Findings, block: Block, rule: Rule, scratch: Scratch, study: int, which: int
+) -> None:
     """Integrate by Gauss-Hermite nodes about the peaks."""
     centres, widths, terms = scratch.centres, scratch.widths, scratch.terms[0]
     z, top, total = scratch.work[0], scratch.work[1], scratch.work[2]
-    for node in range(rule.nodes.size):
+    nodes, weights, size = rule.nodes[which], rule.weights[which], rule.sizes[which]
+    for node in range(size):
         for lane in range(LANES):
-            z[lane] = centres[0, lane] + widths[0, lane] * rule.nodes[node]
+            z[lane] = centres[0, lane] + widths[0, lane] * nodes[node]
         log_integrand(some, block, scratch, study, z, terms[node])
         for lane in range(LANES):
-            terms[node, lane] += rule.weights[node]
+            terms[node, lane] += weights[node]
     for lane in range(LANES):
         top[lane], total[lane] = -np.inf, 0.0
-    _highest(terms, 0, rule.nodes.size, top)
-    _log_sum(terms, 0, rule.nodes.size, top, total)
+    _highest(terms, 0, size, top)
+    _log_sum(terms, 0, size, top, total)
     for lane in range(LANES):
         scratch.result[lane] = log(total[lane]) + top[lane] + log(widths[0, lane])
 
@@ -230,7 +236,7 @@ def integrals(some: Findings, block: Block, rule: Rule, scratch: Scratch, out: A
     draws, studies = out.shape
     for study in range(studies):
         choose(some, block, rule, scratch, study, draws)
-        for way in range(4):
+        for way in range(HERMITE + rule.largest.size):
             size = rows_of(scratch, way, draws)
             for start in range(0, size, LANES):
                 rows = scratch.chosen[start : min(start + LANES, size)]
@@ -239,8 +245,8 @@ def integrals(some: Findings, block: Block, rule: Rule, scratch: Scratch, out: A
                     _closed_form(some, scratch, study)
                 else:
                     gather(scratch, way, rows)
-                if way == HERMITE:
-                    _by_hermite(some, block, rule, scratch, study)
+                if way >= HERMITE:
+                    _by_hermite(some, block, rule, scratch, study, way - HERMITE)
                 elif way != CLOSED:
                     _by_sinh(some, block, rule, scratch, study, 1 if way == ONE else 3)
                 for lane in range(rows.size):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from metacart.inference import arrays
 from metacart.inference.arrays import LANES, Array, Block, Findings, Ints, Rule, Scratch
 from metacart.inference.kernel_rules import integrals
 from metacart.inference.quadrature import (
-    HERMITE_REACH,
     Studies,
     hermite,
+    hermite_rules,
     log_height,
     reach_of,
 )
@@ -28,11 +29,20 @@ from metacart.modelling.likelihoods import Data
 from metacart.modelling.transplant import derivatives_transplant, logp_transplant
 from metacart.modelling.two_groups import derivatives_groups, logp_groups
 
-__all__ = ["block_of", "findings_of", "integrate", "rule_of", "scratch", "shared_out"]
+__all__ = [
+    "block_of",
+    "findings_of",
+    "integrate",
+    "on_threads",
+    "rule_of",
+    "scratch",
+    "shared_out",
+    "slices",
+]
 
 _Parts = tuple[Ints, Array, Array]
 
-_WORTH = 100_000  # integrals that are worth a thread
+_WORTH = 10_000  # integrals that are worth a thread
 _ROWS, _CELLS = 16 * LANES, 200_000  # draws a block at most, and integrals
 
 
@@ -105,17 +115,23 @@ def block_of(studies: Studies) -> Block:
     )
 
 
-def rule_of(step: float, reach: float) -> Rule:
-    """Return the nodes of integrals."""
+@cache
+def rule_of(step: float, reach: float, hermites: tuple[tuple[float, int], ...]) -> Rule:
+    """Return the nodes of integrals: of trapezoids, and of Gauss and Hermite up to which tau."""
     most = round(reach / step)
     sinh = np.sinh(step * np.arange(-most, most + 1))
-    return Rule(*hermite(), HERMITE_REACH, step, sinh)
+    sizes = np.asarray([number for _, number in hermites], dtype=np.int64)
+    filled = np.zeros((2, len(sizes), sizes.max(initial=0)))
+    for rule, number in enumerate(sizes):
+        filled[:, rule, :number] = hermite(int(number))
+    largest = np.asarray([most for most, _ in hermites], dtype=np.float64)
+    return Rule(filled[0], filled[1], sizes, largest, step, sinh)
 
 
 def scratch(some: Findings, rule: Rule, draws: int) -> Scratch:
     """Return room to work in."""
     most = int(np.diff(some.starts).max())
-    nodes = max(len(rule.nodes), len(rule.sinh))
+    nodes = max(rule.nodes.shape[1], len(rule.sinh))
     return Scratch(
         linear=np.empty((most, LANES)),
         tau=np.empty((most, LANES)),
@@ -137,7 +153,8 @@ def integrate(studies: Studies, *, coarse: bool = False) -> Array | None:
     """Return the log integral (draws, studies); none where there is no compiled code."""
     if (some := findings_of(studies)) is None:
         return None
-    result, rule = np.empty(studies.shape), rule_of(*reach_of(coarse=coarse))
+    result = np.empty(studies.shape)
+    rule = rule_of(*reach_of(coarse=coarse), hermite_rules(coarse=coarse))
 
     def work(rows: slice) -> None:
         block, draws = block_of(studies.rows(rows)), rows.stop - rows.start
@@ -153,17 +170,42 @@ def shared_out(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     The blocks are the same however many they are, and so is every digit.
     """
     draws, studies = shape
+    size = min(max(_CELLS // studies // LANES, 1) * LANES, _ROWS)
+    on_threads(work, slices(draws, size), worth=draws * studies)
+
+
+def slices(number: int, each: int) -> list[slice]:
+    """Return so many things in turn, a few at a time."""
+    return [slice(start, min(start + each, number)) for start in range(0, number, each)]
+
+
+def on_threads[T](work: Callable[[T], None], parts: Sequence[T], *, worth: int) -> None:
+    """Do the work on each part, on the threads that so many integrals are worth."""
     # a process that was started to share out work has had its share
     cores = 1 if multiprocessing.parent_process() else os.cpu_count() or 1
-    threads = max(1, min(cores, draws * studies // _WORTH))
-    size = min(max(_CELLS // studies // LANES, 1) * LANES, _ROWS)
-    parts = [slice(start, min(start + size, draws)) for start in range(0, draws, size)]
-    if threads == 1:
+    threads = min(cores, worth // _WORTH, len(parts))
+    if threads <= 1:
         for part in parts:
             work(part)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, parts))
+    waiting = iter(parts)
+
+    def some() -> None:
+        for part in waiting:  # each goes to the thread that is free first
+            work(part)
+
+    for each in [_pool().submit(some) for _ in range(threads)]:
+        each.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads of this process, which stay: to start them takes longer than most work."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="metacart")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has no threads but the one that forked
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _plain(values: NDArray[Any]) -> Array:

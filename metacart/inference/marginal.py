@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.lanes import integrate
-from metacart.inference.quadrature import HERMITE_REACH, Studies, by_hermite, by_sinh
+from metacart.inference.quadrature import Studies, by_hermite, by_sinh, hermite_rules
 from metacart.inference.sampling import by_inversion, by_lanes, by_rejection
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
@@ -62,8 +60,8 @@ def study_log_likelihood(
     -----
     Normal estimates under normal effects have a closed form. Else, with u = tau z, the integral
     over z is centred at its mode and scaled by the curvature there: for normal effects with tau up
-    to 3 by 21 Gauss-Hermite nodes (Naylor and Smith 1982). For Student-t effects and for a larger
-    tau, which makes a step of a study with no or only events, by the trapezoid rule in t,
+    to 3 by 13 to 21 Gauss-Hermite nodes (Naylor and Smith 1982). For Student-t effects, and for a
+    larger tau, which makes a step of a study with no or only events, by the trapezoid rule in t,
     z = c + s sinh(t). Where the effects alone or the data alone are much narrower than that rule
     sees, so that there can be a second peak, three such rules share the line: about the mode, the
     data, and the effects. Where they overlap each counts by the fourth power of the density of its
@@ -87,11 +85,15 @@ def integrated(studies: Studies, *, coarse: bool = False) -> Array:
     if is_conjugate(studies):
         return _closed_form(studies)
     result = np.empty(studies.shape)
-    simple = (studies.tau.max(axis=1) <= HERMITE_REACH) & (studies.effects == "normal")
-    for integral, chosen in ((by_hermite, simple), (partial(by_sinh, coarse=coarse), ~simple)):
-        draws = np.flatnonzero(chosen)
+    tau, waiting = studies.tau.max(axis=1), np.ones(len(result), dtype=bool)
+    rules = hermite_rules(coarse=coarse) if studies.effects == "normal" else ()
+    for most, number in rules:
+        draws = np.flatnonzero(waiting & (tau <= most))
+        waiting[draws] = False
         if len(draws):
-            result[draws] = integral(studies.rows(draws))
+            result[draws] = by_hermite(studies.rows(draws), number)
+    if waiting.any():
+        result[waiting] = by_sinh(studies.rows(np.flatnonzero(waiting)), coarse=coarse)
     return result
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from metacart.modelling.likelihoods import Data, Likelihood, Parameters
 
 __all__ = [
-    "HERMITE_REACH",
     "SINH_REACH",
     "Rules",
     "Studies",
     "by_hermite",
     "by_sinh",
     "hermite",
+    "hermite_rules",
     "log_density",
     "log_height",
     "log_share",
@@ -30,8 +30,10 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_HERMITE_NODES = 21
-HERMITE_REACH = 3.0  # above this tau Hermite nodes miss the edge of a study of no or only events
+# up to which tau how many nodes: a narrow effect sees less of how a likelihood bends; above the
+# last even many miss the edge of a study of no or only events
+_HERMITE = ((0.5, 13), (1.0, 17), (3.0, 21))
+_COARSE_HERMITE = ((1.0, 9), (3.0, 13))
 _SINH_STEP, SINH_REACH = 0.3, 12.0
 _COARSE_STEP, _COARSE_REACH = 0.6, 7.0
 _CELLS = 16_384  # values worked on at once: they stay in the processor's cache
@@ -247,9 +249,9 @@ def log_height(effects: str, nu: float) -> float:
     return float(gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi))
 
 
-def by_hermite(studies: Studies) -> Array:
+def by_hermite(studies: Studies, number: int) -> Array:
     """Return the log integral (draws, studies) by Gauss-Hermite nodes about the peak."""
-    nodes, weights = hermite()
+    nodes, weights = hermite(number)
     mode, width = studies.peak()
     terms = np.empty((len(nodes), *mode.shape))
     for term, node, weight in zip(terms, nodes, weights, strict=True):
@@ -258,10 +260,15 @@ def by_hermite(studies: Studies) -> Array:
 
 
 @cache
-def hermite() -> tuple[Array, Array]:
+def hermite(number: int = _HERMITE[-1][1]) -> tuple[Array, Array]:
     """Nodes and log weights of an integral over the line, in units of its own width."""
-    nodes, weights = np.polynomial.hermite.hermgauss(_HERMITE_NODES)
+    nodes, weights = np.polynomial.hermite.hermgauss(number)
     return np.sqrt(2.0) * nodes, np.log(weights) + nodes**2 + 0.5 * np.log(2.0)
+
+
+def hermite_rules(*, coarse: bool) -> tuple[tuple[float, int], ...]:
+    """Return up to which tau how many nodes integrate over a normal effect."""
+    return _COARSE_HERMITE if coarse else _HERMITE
 
 
 def by_sinh(studies: Studies, *, coarse: bool = False) -> Array:

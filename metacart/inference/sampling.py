@@ -9,13 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metacart.inference.kernel_draws import hats, inverted, under_hats
-from metacart.inference.lanes import block_of, findings_of, rule_of, scratch, shared_out
+from metacart.inference.lanes import (
+    block_of,
+    findings_of,
+    on_threads,
+    rule_of,
+    scratch,
+    shared_out,
+    slices,
+)
 from metacart.inference.quadrature import SINH_REACH, Rules, Studies, terms_of, ways
 
 __all__ = ["by_inversion", "by_lanes", "by_rejection"]
 
 Array = NDArray[np.float64]
 
+_STUDIES = 4  # studies whose effects are drawn in one go
 _STEP = 0.2  # of the rules whose distribution function is inverted
 _TANGENT = 1.4  # where the tangents touch, in SDs from the mode: for a normal density sqrt(2)
 _ABOVE = 1e-6  # by how much rounding lets a log-concave density pass its tangents
@@ -26,7 +35,7 @@ def by_lanes(studies: Studies, rng: np.random.Generator) -> Array | None:
     if (some := findings_of(studies)) is None:
         return None
     draws, number = studies.shape
-    result, rule = np.empty(studies.shape), rule_of(_STEP, SINH_REACH)._replace(largest=-1.0)
+    result, rule = np.empty(studies.shape), rule_of(_STEP, SINH_REACH, ())
     if studies.effects != "normal":
         target = rng.uniform(size=studies.shape)
 
@@ -37,18 +46,25 @@ def by_lanes(studies: Studies, rng: np.random.Generator) -> Array | None:
 
         shared_out(work, studies.shape)
         return result
-    block, room, hat = block_of(studies), scratch(some, rule, 1), np.empty((5, draws))
-    for study in range(number):
-        waiting = np.arange(draws)
-        right = hats(some, block, room, study, waiting, _TANGENT, hat)
-        left = draws if right else -1
-        while left > 0:
-            uniform = rng.uniform(size=(2, left))
-            left = under_hats(
-                some, block, room, study, waiting[:left], uniform, _ABOVE, hat, result
-            )
-        if left < 0:
-            result[:, [study]] = by_inversion(studies.columns(study, study + 1), rng)
+    block, parts = block_of(studies), slices(number, _STUDIES)
+
+    def draw(part: tuple[slice, np.random.Generator]) -> None:
+        chosen, own = part
+        room, hat = scratch(some, rule, 1), np.empty((5, draws))
+        for study in range(chosen.start, chosen.stop):
+            waiting = np.arange(draws)
+            right = hats(some, block, room, study, waiting, _TANGENT, hat)
+            left = draws if right else -1
+            while left > 0:
+                uniform = own.uniform(size=(2, left))
+                left = under_hats(
+                    some, block, room, study, waiting[:left], uniform, _ABOVE, hat, result
+                )
+            if left < 0:
+                result[:, [study]] = by_inversion(studies.columns(study, study + 1), own)
+
+    # each with random numbers of its own, whatever thread it is on
+    on_threads(draw, list(zip(parts, rng.spawn(len(parts)), strict=True)), worth=draws * number)
     return result
 
 
