@@ -366,10 +366,11 @@ def test_reweighted_normal_draws_against_their_closed_form(independent: bool) ->
     assert trusted(k_hat, draws.size)
     precision = 1 - 1.5**-2
     exact = stats.norm(-1.2 / 1.5**2 / precision, precision**-0.5)
-    found = describe_weighted(draws, weights)
+    found = describe_weighted(draws, weights, independent=independent)
     for (number, error), p in zip(NUMBERS, (0.5, 0.025, 0.975), strict=True):
         assert found[number] == pytest.approx(exact.ppf(p), abs=4 * found[error])
-    plain = describe_weighted(draws, np.full(draws.shape, 1 / draws.size))
+    alike = np.full(draws.shape, 1 / draws.size)
+    plain = describe_weighted(draws, alike, independent=independent)
     share = stats.norm.pdf(0) * plain["mcse"] * np.sqrt(draws.size)  # 0.5 for independent draws
     assert share == pytest.approx(0.5, rel=0.1) if independent else share > 0.8
 
@@ -380,7 +381,7 @@ def test_the_monte_carlo_error_is_that_of_repeated_runs() -> None:
     for _ in range(300):
         draws = rng.standard_normal((4, 250))
         weights, _ = smoothed_weights(stats.norm.logpdf(1.0, draws, 2.0), independent=True)
-        found.append(describe_weighted(draws, weights))
+        found.append(describe_weighted(draws, weights, independent=True))
     for number, error in NUMBERS:
         spread = np.std([each[number] for each in found], ddof=1)
         assert np.mean([each[error] for each in found]) == pytest.approx(spread, rel=0.2)
@@ -390,8 +391,10 @@ def test_limits_where_few_draws_are_are_not_trusted() -> None:
     rng = np.random.default_rng(5)
     draws = rng.standard_normal((4, 2000))
     far, _ = smoothed_weights(stats.norm.logpdf(2.5, draws, 1.2), independent=True)
-    assert limits_trusted(draws, np.full(draws.shape, 1 / draws.size))
-    assert not limits_trusted(draws, far)
+    for independent in (True, False):
+        alike = np.full(draws.shape, 1 / draws.size)
+        assert limits_trusted(draws, alike, independent=independent)
+        assert not limits_trusted(draws, far, independent=independent)
 
 
 def test_few_draws_are_trusted_less() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import xarray as xr
 from rich.progress import Progress
 
 import metacart as mc
@@ -75,6 +76,17 @@ def test_draws_that_fail_the_gate_are_no_value(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(refits, "fit_again", lambda *_given, **_options: fit)
     (found,) = refit_all(variants()[:1], read=mean_of_mu, run=RUN, progress=False)
     assert found == Refit("without 0", None, "cannot be used: R-hat of mu is 1.2")
+
+
+def test_what_is_read_is_that_of_a_whole_fit() -> None:
+    """A refit leaves out what no row is read from, and has the same numbers."""
+    whole = mc.fit(SPEC, TABLE, draws=1500, seed=5, progress=False)
+    light = refits.fit_again(SPEC, TABLE, draws=1500, chains=4, seed=5)
+    left_out = {"posterior_predictive", "prior_predictive", "log_likelihood", "log_prior"}
+    assert set(whole.children) - set(light.children) == left_out
+    assert light.attrs == whole.attrs
+    for name in light.children:
+        xr.testing.assert_identical(light[name].to_dataset(), whole[name].to_dataset())
 
 
 def test_work_can_travel_to_another_process() -> None:

@@ -22,7 +22,6 @@ import xarray as xr
 from metacart.errors import Fault, InputError
 from metacart.evidence.library import BUNDLED, Studies, list_models, load_model, load_studies
 from metacart.inference import fit as fit_room
-from metacart.inference import refits as refits_room
 from metacart.inference.storage import load_fit
 from metacart.records.priors import parse_prior
 from metacart.records.spec import ModelSpec
@@ -182,7 +181,7 @@ class Quick:
         self.fits = fits
         self.failed: dict[str, str] = {}
         self.calls: list[str] = []
-        self._fit = partial(refits_room.fit_again, draws=2000, chains=2)
+        self._fit = partial(fit_room.fit, draws=2000, chains=2)
 
     def __call__(self, spec: ModelSpec, evidence: pd.DataFrame, **options: Any) -> Any:
         self.calls.append(spec.name)

@@ -48,6 +48,7 @@ def groups_of_fit(
     seed: int,
     theta: xr.Dataset | None = None,
     by_study: Array | None = None,
+    light: bool = False,
 ) -> dict[str, xr.Dataset]:
     """Return the groups of a fit from the draws of its parameters.
 
@@ -65,6 +66,9 @@ def groups_of_fit(
     by_study : array (chain, draw, studies), optional
         The log likelihood of each study with its effect integrated out, where it is known, at the
         draws that are kept of findings.
+    light : bool
+        Whether to leave out the replicates and the log densities, the dear part, as where a few
+        numbers are read from a fit and nothing else.
 
     Returns
     -------
@@ -93,6 +97,13 @@ def groups_of_fit(
     if applied:
         prior = _take_away(prior, design, likelihood, draw_own(applied, prior, rng))
     groups |= placed("posterior", whole, part) | {"prior": prior}
+    groups["observed_data"] = xr.Dataset(
+        {"y": ("finding", design[likelihood.observed].to_numpy())},
+        coords={"finding": design["finding"].to_numpy()},
+    )
+    groups["constant_data"] = _constant_data(design, likelihood)
+    if light:
+        return groups
     groups["posterior_predictive"] = replicate(spec, design, likelihood, part, rng)
     groups["prior_predictive"] = replicate(spec, design, likelihood, prior, rng)
     known = None if applied else by_study
@@ -100,11 +111,6 @@ def groups_of_fit(
     each = of_findings(design, likelihood)
     shared = {name: prior for name, prior in priors.items() if name not in each}
     groups["log_prior"] = _log_prior(design, shared, sampled)
-    groups["observed_data"] = xr.Dataset(
-        {"y": ("finding", design[likelihood.observed].to_numpy())},
-        coords={"finding": design["finding"].to_numpy()},
-    )
-    groups["constant_data"] = _constant_data(design, likelihood)
     return groups
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["fit", "shows_progress"]
+__all__ = ["fit", "fit_lightly", "shows_progress"]
 
 _EXACT = ("pareto_k", "importance_ess", "log_marginal_likelihood")
 
@@ -176,6 +176,39 @@ def fit(
     return made
 
 
+def fit_lightly(
+    spec: ModelSpec,
+    evidence: pd.DataFrame,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    method: str = "auto",
+    likelihoods: Likelihoods | None = None,
+) -> xr.DataTree:
+    """Return the same fit without its replicates and log densities, from which a row is read.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The analysis.
+    evidence : DataFrame
+        Its table.
+    draws, chains, seed, method
+        As for ``fit``.
+    likelihoods : mapping of str to Likelihood or System, optional
+        Instead of ``LIKELIHOODS``.
+
+    Returns
+    -------
+    xarray.DataTree
+        A system's fit is whole.
+    """
+    engines = Engines(draws=draws, tune=1000, chains=chains, seed=seed, progress=False)
+    table = as_table(spec, evidence)
+    return _drawn(spec, table, engines=engines, method=method, likelihoods=likelihoods, light=True)
+
+
 def _drawn(
     spec: ModelSpec,
     evidence: pd.DataFrame,
@@ -183,6 +216,7 @@ def _drawn(
     engines: Engines,
     method: str,
     likelihoods: Likelihoods | None,
+    light: bool = False,
 ) -> xr.DataTree:
     """Return the fit of a checked table."""
     design = bind(spec, evidence, likelihoods=likelihoods)
@@ -211,6 +245,7 @@ def _drawn(
         seed=seed,
         theta=drawn.theta,
         by_study=None if drawn.exact is None else drawn.exact.log_likelihood,
+        light=light,
     )
     attempts, failure = drawn.attempts, drawn.failure
     if "biased" in design and "naive" not in groups and "bias" in priors:

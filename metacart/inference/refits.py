@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import InputError
-from metacart.inference.fit import fit as fit_again
+from metacart.inference.fit import fit_lightly as fit_again
 from metacart.inference.fit import shows_progress
 from metacart.inference.keeping import Cache, CacheLike, cache_of
 from metacart.inference.keys import key_of
@@ -111,7 +111,8 @@ def refit_all[T](
     variants : iterable of Variant
         Each is drawn by the exact engine, by NUTS where that cannot be trusted.
     read : callable
-        From (fit, the variant's `given`) the value that is kept. It runs where the fit was made,
+        From (fit, the variant's `given`) the value that is kept; the fit has no replicates and no
+        log densities. It runs where the fit was made,
         so that no fit need travel; for other processes it is a function of a module.
     run : Run
         The same draws, chains and seed for each, so that variants share their random numbers. What
@@ -189,12 +190,10 @@ def _refit[T](
         again = fit_again(
             variant.spec,
             variant.evidence,
-            method="auto",
             draws=run.draws,
             chains=run.chains,
             seed=run.seed,
             likelihoods=run.likelihoods,
-            progress=False,
         )
         if not again.attrs["converged"]:
             return Refit(variant.label, None, f"cannot be used: {again.attrs['gate']}")

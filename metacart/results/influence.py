@@ -96,9 +96,12 @@ def influence(
     evidence, whole = evidence_of(fit), _parameters(fit)
     found: dict[str, tuple[LeftOut, dict[str, float], str]] = {}
     again: list[tuple[LeftOut, str]] = []
+    exact = fit.attrs["method"] == "exact"
     for part in left_out_of(fit, find_likelihood(spec_of(fit), likelihoods=likelihoods)):
         weights, why = part.weights["posterior"], part.why
-        if not why and not all(limits_trusted(draws, weights) for draws in whole.values()):
+        if not why and not all(
+            limits_trusted(draws, weights, independent=exact) for draws in whole.values()
+        ):
             why = FEW_DRAWS
         if why:
             again.append((part, why))

@@ -136,9 +136,11 @@ def _reweighted(
     fit: xr.DataTree, views: Mapping[str, str], part: LeftOut, at: Mapping[str, Any] | None
 ) -> dict[str, Numbers]:
     """Return the numbers of the reweighted draws; none where they do not reach the limits."""
-    numbers = {}
+    numbers, independent = {}, fit.attrs["method"] == "exact"
     for view, name, draws in named_draws(fit, views, at, ~part.rows):
-        numbers[name] = describe_weighted(draws, part.weights[view], trusted_only=True)
+        numbers[name] = describe_weighted(
+            draws, part.weights[view], trusted_only=True, independent=independent
+        )
         if not numbers[name]:
             return {}
     return numbers

@@ -63,18 +63,21 @@ def trusted(k_hat: float, draws: int) -> bool:
     return bool(k_hat <= min(PARETO_K, 1.0 - 1.0 / math.log10(max(draws, 11))))
 
 
-def limits_trusted(draws: Array, weights: Array) -> bool:
+def limits_trusted(draws: Array, weights: Array, *, independent: bool = False) -> bool:
     """Return whether weighted draws say where the limits of their 95 % interval are.
 
-    The tail of the weights alone does not: the limits may lie where few draws are.
+    The tail of the weights alone does not: the limits may lie where few draws are. `independent`
+    as for ``smoothed_weights``.
     """
     values, heights = _distribution(draws, weights)
-    errors = (_quantile_error(draws, weights, values, heights, p)[1] for p in (0.025, 0.975))
-    return all(error <= _LARGEST_ERROR for error in errors)
+    return all(
+        _quantile_error(draws, weights, values, heights, p, independent)[1] <= _LARGEST_ERROR
+        for p in (0.025, 0.975)
+    )
 
 
 def describe_weighted(
-    draws: Array, weights: Array, *, trusted_only: bool = False
+    draws: Array, weights: Array, *, trusted_only: bool = False, independent: bool = False
 ) -> dict[str, float]:
     """Return median, 95 % equal-tailed limits and their Monte Carlo errors of weighted draws.
 
@@ -84,6 +87,8 @@ def describe_weighted(
         The weights sum to one.
     trusted_only : bool
         Whether to return nothing where `limits_trusted` says no.
+    independent : bool
+        As for ``smoothed_weights``.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def describe_weighted(
         ("upper", "mcse_upper", 0.975),
         ("median", "mcse", 0.5),
     ):
-        middle, share = _quantile_error(draws, weights, values, heights, probability)
+        middle, share = _quantile_error(draws, weights, values, heights, probability, independent)
         if trusted_only and name != "median" and share > _LARGEST_ERROR:
             return {}
         below, above = (_quantile(values, heights, probability + s) for s in (-share, share))
@@ -117,12 +122,17 @@ def _distribution(draws: Array, weights: Array) -> tuple[Array, Array]:
 
 
 def _quantile_error(
-    draws: Array, weights: Array, values: Array, heights: Array, probability: float
+    draws: Array,
+    weights: Array,
+    values: Array,
+    heights: Array,
+    probability: float,
+    independent: bool,
 ) -> tuple[float, float]:
     """Return a quantile, and the Monte Carlo error of the share of the weights below it."""
     middle = _quantile(values, heights, probability)
     below = (draws <= middle).astype(np.float64)
-    return middle, _error_about(below, weights, probability)
+    return middle, _error_about(below, weights, probability, independent)
 
 
 def _quantile(values: Array, heights: Array, probability: float) -> float:
@@ -136,12 +146,14 @@ def mean_weighted(values: Array, weights: Array) -> tuple[float, float]:
     return mean, _error_about(values, weights, mean)
 
 
-def _error_about(values: Array, weights: Array, centre: float) -> float:
+def _error_about(values: Array, weights: Array, centre: float, independent: bool = False) -> float:
     """Return the standard error of a weighted mean, a ratio estimate, near `centre`."""
-    import arviz as az
-
-    residual = weights.size * weights * (values - centre)
+    residual = weights * (values - centre)
     if np.ptp(residual) == 0.0:
         return 0.0
-    error: Any = az.mcse(residual, method="mean")
+    if independent:
+        return float(np.sqrt(np.sum(residual**2)))
+    import arviz as az
+
+    error: Any = az.mcse(weights.size * residual, method="mean")
     return float(error)
