@@ -72,6 +72,54 @@ def test_a_line_of_shell_names_what_is_there(line: str, capsys: pytest.CaptureFi
             assert tool in {"pytest", "ruff", "mypy", "--with"}
 
 
+# what fits takes minutes, and runs by other words in test_cli.py
+FITS = {"fit", "forest", "compare", "report"}
+SHELL = [
+    line.partition("#")[0].split()[3:]
+    for kind, code in _blocks("README.md")
+    if kind == "shell"
+    for line in code.splitlines()
+    if line.startswith("uv run metacart ")
+]
+COUNTS = {
+    "study": "roe2024",
+    "title": "CAR-T",
+    "authors": "Roe A",
+    "year": "2024",
+    "doi": "10.1000/roe",
+    "study_design": "single-arm phase 1",
+    "arm": "all",
+    "disease": "B-ALL",
+    "infusion": "first",
+    "scfv": "murine",
+    "infused": "12",
+    "outcome": "complete_remission",
+    "population": "infused",
+    "events": "9",
+    "total": "12",
+    "at": "Table 2",
+}
+
+
+def test_the_shell_of_the_readme_runs_from_an_empty_folder(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line after the other, as a reader would type them; what fits is left out."""
+    table = "\n".join(",".join(row) for row in (COUNTS.keys(), COUNTS.values()))
+    (here / "counts.csv").write_text(f"{table}\n", encoding="utf-8")
+    ran = 0
+    for words in SHELL:
+        if words[0] in FITS:
+            continue
+        assert cli.main(words) == 0, (words, capsys.readouterr().err)
+        assert "Warning" not in capsys.readouterr().err, words
+        if words[:2] == ["studies", "new"]:
+            (here / "my_folder" / "doe2024.toml").unlink()  # a person has to fill it in
+        ran += 1
+    assert {words[0] for words in SHELL} >= FITS
+    assert ran > 10
+
+
 def test_the_python_of_the_recipes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -126,7 +126,7 @@ def test_a_comparison_has_a_row_of_its_own(rate: xr.DataTree) -> None:
     row = _cells(rate, _section(parts=(part,)))[-1]
     assert "scFv origin humanized against murine: difference, population average" in row["Question"]
     assert row["In 100 patients"] == "24 more of 100 (3 to 45)"
-    assert row["Imprecision"] == "interval 42 of 100 wide; P(first better) 0.98"
+    assert row["Imprecision"] == "interval 42 of 100 wide; P(humanized better) 0.98"
     assert row["Inconsistency"] == "next study, both levels in it: 24 more of 100 (2 to 47)"
 
 

@@ -826,8 +826,13 @@ def test_second_report_and_shared_patients_in_words() -> None:
     shared, among = reader_rule(
         "its patients are among those of 'all' (admit = [\"li2020/cd19\"] lets it in)", study, arm
     )
-    assert shared == "Its patients are counted already, in another arm of the same paper"
+    assert shared == "Its patients are counted already, in another arm"
     assert among == f"among those of {arm.label}"
+    studies = load_studies()
+    other = studies["gong2022"].arm("sscart19")
+    rule = "its patients are among those of 'gong2022/sscart19' (admit = [] lets it in)"
+    _, among = reader_rule(rule, study, arm, studies)
+    assert among == f"among those of Gong 2022, {other.label}"
     second, which = reader_rule("evaluable; infused comes first", study, arm)
     assert second == "Another report on patients who are counted already"
     assert which == "evaluable; infused comes first"
@@ -889,8 +894,9 @@ def test_runs_that_failed_are_told() -> None:
         ("4 000", "3 divergent transitions"),
         ("8 000", "passed"),
     ]
-    fit.attrs["attempts"] = json.dumps(runs[1:])
-    assert attempts_words(fit) == ""
+    for passed in (runs[1:], runs[1:] * 3):  # the parts of a chain are runs of their own
+        fit.attrs["attempts"] = json.dumps(passed)
+        assert attempts_words(fit) == ""
     assert attempts_words(xr.DataTree()) == ""
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["absolute_part", "absolute_rows", "compared_words"]
+__all__ = ["absolute_part", "absolute_rows", "compared_level", "compared_words"]
 
 _MEASURES = ("difference per 100", "number needed to treat")
 _NO_BASELINE = (
@@ -102,6 +102,11 @@ def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
         ],
         body,
     )
+
+
+def compared_level(words: str) -> str:
+    """Return the first of the two levels: ``humanized``."""
+    return level_word(words.split(" against ", 1)[0].split(" = ", 1)[1])
 
 
 def compared_words(words: str) -> str:

@@ -74,9 +74,10 @@ def _left_out(question: Question, studies: Studies) -> dict[str, list[tuple[str,
     for row in left.to_dict("records"):
         arm = _arm_of(studies, row)
         study = studies[str(row["study"])]
-        reason, detail = reader_rule(str(row["rule"]), study, arm)
+        reason, detail = reader_rule(str(row["rule"]), study, arm, studies)
         compared = study.findings[int(row["finding"])].comparison
-        detail = "; ".join(part for part in (detail, compared) if part)
+        if compared and compared not in detail:
+            detail = "; ".join(part for part in (detail, compared) if part)
         cells = (row["label"], arm.label or arm.id, when_cell(row), row["value"], detail, row["at"])
         groups.setdefault(reason, []).append(cells)
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
@@ -176,7 +177,7 @@ def crude_table(question: Question, studies: Studies) -> Table:
             rate,
             *each.levels(spec).values(),
             level_cell(prior) if prior else "",
-            Markup("{}<small>{}</small>").format(_why(each, asked, spec), each.finding.at),
+            Markup("{}<small>{}</small>").format(_why(each, asked, spec, studies), each.finding.at),
         )
         body.append(Row(cells, "" if each.row["used"] else "weak"))
     return table_of(
@@ -195,12 +196,12 @@ def crude_table(question: Question, studies: Studies) -> Table:
     )
 
 
-def _why(each: _Asked, asked: list[_Asked], spec: ModelSpec) -> str:
+def _why(each: _Asked, asked: list[_Asked], spec: ModelSpec, studies: Studies) -> str:
     """Say why a finding cannot be compared with the others."""
     inferred = each.arm.scfv_certainty == "inferred" and "scfv" in spec.moderator_columns
     basis = f" scFv origin inferred: {each.arm.scfv_evidence}." if inferred else ""
     if not each.row["used"]:
-        reason, detail = reader_rule(str(each.row["rule"]), each.study, each.arm)
+        reason, detail = reader_rule(str(each.row["rule"]), each.study, each.arm, studies)
         return f"{reason}{f': {detail}' if detail else ''}.{basis}"
     used = [other for other in asked if other.row["used"]]
     gone = [

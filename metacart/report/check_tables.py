@@ -229,7 +229,9 @@ def _attempts(fit: xr.DataTree) -> list[dict[str, Any]]:
 
 def attempts_words(fit: xr.DataTree) -> str:
     """Say which runs failed before the one that is shown; nothing where the first one passed."""
-    *failed, last = _attempts(fit) or [{}]
+    *before, last = _attempts(fit) or [{}]
+    # the parts of a chain are runs of their own
+    failed = [each for each in before if each["failure"]]
     if not failed:
         return ""
     listed = "; ".join(

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from metacart.inference.one_mean import is_system
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
-from metacart.report.absolute_part import compared_words
+from metacart.report.absolute_part import compared_level, compared_words
 from metacart.report.answer_parts import place_of
 from metacart.report.tables import Column, Row, Table, table_of
 from metacart.report.words import (
@@ -158,7 +158,8 @@ def _contrasts(section: Section) -> Iterator[tuple[str, str, str, str, str]]:
         head = "population average" if "population average" in rows else next(iter(rows))
         row = rows[head]
         wide = f"interval {float(row['upper']) - float(row['lower']):.0f} of 100 wide"
-        better = f"P(first better) {probability(float(row['p_better']))}"
+        level = compared_level(words)
+        better = f"P({level} better) {probability(float(row['p_better']))}"
         further = [f"{name}: {each['words']}" for name, each in rows.items() if "next" in name]
         name = f"{compared_words(words)}: difference, {head}"
         yield (name, "", str(row["words"]), f"{wide}; {better}", "; ".join(further))

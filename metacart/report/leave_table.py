@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from metacart.evidence.collection import Studies
 from metacart.report.tables import Column, Row, Table, table_of
-from metacart.report.words import capital, estimate
+from metacart.report.words import capital, estimate, number_word
 from metacart.scales import Scale
 
 if TYPE_CHECKING:
@@ -39,26 +39,25 @@ def leave_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Table:
     rows = frame[frame["estimand"] == headline].to_dict("records")
     whole, others = rows[0], [row for row in rows[1:] if row["median"] == row["median"]]
     moved = sorted(others, key=lambda row: -abs(row["median"] - whole["median"]))
-    body = [Row(("all", "", estimate(whole, scale)), "strong")]
+    body = [Row(("none", "as fitted", estimate(whole, scale)), "strong")]
     for row in moved[:_SHOWN]:
         names = ", ".join(studies[name].label for name in row["studies"].split(", "))
-        body.append(Row((names, _how(row["computed"]), estimate(row, scale))))
+        body.append(Row((names, row["computed"], estimate(row, scale))))
     for row in rows[1:]:
         if row["median"] != row["median"]:
             names = ", ".join(studies[name].label for name in row["studies"].split(", "))
             body.append(Row((names, row["computed"], "no answer")))
-    unit = ", %" if scale.is_rate else ""
-    most = f", the {_SHOWN} that move it most of {len(others)}" if len(others) > _SHOWN else ""
+    most = (
+        f": of {len(others)} the {number_word(_SHOWN)} that move it most"
+        if len(others) > _SHOWN
+        else ""
+    )
     return table_of(
         f"{capital(headline)} without each cohort{most}",
         [
             Column("Left out", "text"),
             Column("Computed"),
-            Column(f"Median (95 % interval){unit}", "number"),
+            Column("Median (95 % interval)", "number"),
         ],
         body,
     )
-
-
-def _how(computed: str) -> str:
-    return "" if computed == "reweighted" else computed

@@ -14,6 +14,7 @@ from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import gap_names
 from metacart.modelling.moderators import Moderator, main_effects
 from metacart.modelling.origins import inferred_rows
+from metacart.plots.facts import coefficient_words
 from metacart.records.named_priors import find_named
 from metacart.records.priors import Prior, parse_prior
 from metacart.records.spec import ModelSpec
@@ -257,6 +258,8 @@ _SYMBOLS = {
 def prior_table(fit: xr.DataTree) -> Table:
     """Return each prior with what it says in numbers that a reader can judge."""
     spec, scale = spec_of(fit), scale_of(design_of(fit))
+    words = coefficient_words(moderators_of(design_of(fit)))
+    titles = {name: title.removeprefix("β, ") for name, title in words.items()}
     body = []
     for name, prior in priors_of(fit).items():
         kind, _, coefficient = name.partition(":")
@@ -265,7 +268,7 @@ def prior_table(fit: xr.DataTree) -> Table:
             (
                 _symbol(kind, coefficient),
                 str(prior).replace("-", "−"),
-                _MEANINGS.get(kind, f"effect of {coefficient}" if coefficient else ""),
+                _MEANINGS.get(kind, titles.get(coefficient, "")),
                 _says(kind, prior, link_of_groups(spec) if kind == "baseline" else scale),
                 _source(spec, name) if stated else "default",
             )

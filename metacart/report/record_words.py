@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metacart.report.words import capital, count_of, join
+from metacart.report.words import capital, count_of, decimals, join
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ def diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
     verdict = "Passed." if fit.attrs["converged"] else "Failed: the result must not be used."
     whole = frame.iloc[0]
     if fit.attrs["method"] == "exact":
-        parts = [f"Pareto k̂ of the importance weights {whole['pareto_k']:.2f}"]
+        parts = [f"Pareto k̂ of the importance weights {decimals(whole['pareto_k'])}"]
         parts.append(f"effective sample size {whole['importance_ess']:.0f}")
     else:
         parts = [f"{count_of(int(whole['divergences']), 'divergent transition')}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from metacart.evidence.collection import Studies
 from metacart.records.study import Arm, Study
 from metacart.report.words import capital, column_words, join, level_word
 
@@ -115,7 +116,9 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def reader_rule(rule: str, study: Study, arm: Arm) -> tuple[str, str]:
+def reader_rule(
+    rule: str, study: Study, arm: Arm, studies: Studies | None = None
+) -> tuple[str, str]:
     """Return the reason why a finding was left out, and what is particular to it.
 
     Parameters
@@ -124,6 +127,8 @@ def reader_rule(rule: str, study: Study, arm: Arm) -> tuple[str, str]:
         From ``account``.
     study, arm : Study, Arm
         Of the finding.
+    studies : Studies, optional
+        Those that were asked, for the names of arms of other papers.
 
     Returns
     -------
@@ -132,11 +137,10 @@ def reader_rule(rule: str, study: Study, arm: Arm) -> tuple[str, str]:
     """
     plain = re.sub(r" \((?:admit|representative) = .*\)$", "", rule)
     if found := re.fullmatch(r"its patients are among those of (.+)", plain):
-        labels = {arm.id: arm.label or arm.id for arm in study.arms}
-        ids = re.findall(r"'([^']+)'", found[1])
+        names = [_arm_named(each, study, studies) for each in re.findall(r"'([^']+)'", found[1])]
         return (
-            "Its patients are counted already, in another arm of the same paper",
-            join(f"among those of {labels.get(each, each)}" for each in ids),
+            "Its patients are counted already, in another arm",
+            join(f"among those of {name}" for name in names),
         )
     if found := re.fullmatch(r"(\w+) (is (.+)|is not stated); the question takes (.+)", plain):
         return _filtered(found[1], found[3], found[4].split(", "), arm), ""
@@ -144,6 +148,16 @@ def reader_rule(rule: str, study: Study, arm: Arm) -> tuple[str, str]:
         if found := re.fullmatch(pattern, plain):
             return capital(reason.format(*found.groups())), detail.format(*found.groups())
     return capital(plain), ""
+
+
+def _arm_named(name: str, study: Study, studies: Studies | None) -> str:
+    """Return an arm as a reader knows it: its label, with the paper where that is another."""
+    paper, _, arm = name.rpartition("/")
+    if not paper:
+        return study.arm(arm).label or arm
+    if studies is None or paper not in studies:
+        return name
+    return f"{studies[paper].label}, {studies[paper].arm(arm).label or arm}"
 
 
 def _filtered(name: str, level: str | None, wanted: list[str], arm: Arm) -> str:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["answered_several", "several_answer", "several_table"]
 
 _FIRST = "population average"
+_SYMBOLS = {"tau": "τ"}
 _PLANE = "Benefit against risk: studies, the population average and the next study."
 
 
@@ -133,14 +134,14 @@ def several_answer(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) ->
         if (other := next_of.get(row["at"])) is not None:
             text += f"; in the next study {_interval(other)}"
         sentences.append(Markup("{}.").format(text))
-        short.append(f"{name} {value} ({_interval(row)})")
+        short.append(f"{name}: {value} ({_interval(row)})")
     whole = "; ".join(short)
     return Answer(
         short=whole,
         estimand="population averages, 95 % intervals",
         lead=tuple(sentences),
         cautions=tuple(_cautions(fit, studies)),
-        conclusion=f"{capital(whole)}: population averages over studies, with 95 % intervals.",
+        conclusion=f"{capital(whole)} (population averages over studies, with 95 % intervals).",
     )
 
 
@@ -177,7 +178,8 @@ def several_table(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) -> 
         where = _pair(row["at"].removeprefix("pair = "), studies) if pair else ""
         body.append(
             (
-                capital(str(row["estimand"])) + (", %" if rate else ""),
+                _SYMBOLS.get(str(row["estimand"]), capital(str(row["estimand"])))
+                + (", %" if rate else ""),
                 where or place_of(str(row["at"]), studies),
                 f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
             )

@@ -328,10 +328,16 @@ def designs_of(designs: Iterable[str]) -> str:
     --------
     >>> designs_of(["retrospective single-centre cohort"] * 2), designs_of(["single-arm phase 1"])
     ('two retrospective cohorts', 'one single-arm trial')
+    >>> designs_of(["single-arm phase 1", "", "registry"])
+    'one single-arm trial and two of another or no stated design'
     """
     kinds = [_design(design) for design in designs]
-    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    return join(count_of(number, kind) for kind, number in counts.items())
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind}
+    named = [count_of(number, kind) for kind, number in counts.items()]
+    if others := kinds.count(""):
+        who = number_word(others) if named else count_of(others, "study", "studies")
+        named.append(f"{who} of another or no stated design")
+    return join(named)
 
 
 def _design(design: str) -> str:
@@ -343,7 +349,7 @@ def _design(design: str) -> str:
         return "randomised trial"
     if "phase" in words or "trial" in words:
         return f"{single}trial"
-    return "prospective cohort" if "prospective" in words else "study"
+    return "prospective cohort" if "prospective" in words else ""
 
 
 def column_words(name: str) -> str:
