@@ -318,7 +318,7 @@ def test_the_question_in_parts_and_its_methods_stand_in_the_section(page: Page) 
 def test_figures_have_descriptions_and_files(page: Page, page_file: Path) -> None:
     images = page.all("img")
     # a question without an answer has its flow alone, one of transplant two more
-    assert len(images) == 4 * 3 + 1 + 2
+    assert len(images) == 6 * 3 + 1 + 2
     assert all(image["alt"] for image in images)
     files = [str(a["href"]) for a in page.all("a") if not str(a["href"]).startswith(("#", "http"))]
     assert all((page_file.parent / name).is_file() for name in files)
@@ -626,7 +626,7 @@ def test_the_browser_has_no_complaint_and_draws_every_figure(browser: Any, page_
     drawn = browser.run(
         "Promise.all([...document.images].map(each => each.decode().then(() => each.naturalWidth)))"
     )
-    assert len(drawn) == 15
+    assert len(drawn) == 21
     assert min(drawn) > 100
     assert browser.run(
         "[...document.querySelectorAll('a[href^=\"#\"]')]"
@@ -1031,7 +1031,7 @@ def test_the_script_draws_every_figure_of_the_page(
     folders = [path for path in page_file.parent.iterdir() if path.name != "again"]
     kept = {path for folder in folders for path in folder.glob("*.svg")}
     assert again == {path.relative_to(page_file.parent) for path in kept}
-    assert len(again) == 15
+    assert len(again) == 21
     shutil.rmtree(page_file.parent / "again")
 
 

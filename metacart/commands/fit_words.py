@@ -67,7 +67,7 @@ def show_fit(
     basis = basis_of(evidence_of(fit), spec, studies)
     summary = summary_with_errors(fit)
     if is_system(fit):
-        found = several_answer(fit, summary, studies)
+        found = several_answer(fit, summary, studies, basis)
     else:
         found = answer(fit, summary, contrasts or {}, outcome, basis)
     show_words(title)

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 
     from metacart.scales import Scale
 
-__all__ = ["answer", "question_of"]
+__all__ = ["MANY_CAUTIONS", "answer", "question_of", "single_papers"]
 
-_FEW, _MANY_CAUTIONS = 5, 4
+_FEW, MANY_CAUTIONS = 5, 4
 _MOSTLY = 0.5
 
 
@@ -84,8 +84,8 @@ def answer(
     basis : Basis
         Which studies and patients it rests on.
     """
-    single = _single_papers(basis)
-    remarks = single if len(single) > _MANY_CAUTIONS else ()
+    single = single_papers(basis)
+    remarks = single if len(single) > MANY_CAUTIONS else ()
     cautions = _cautions(fit, outcome, basis, () if remarks else single)
     return replace(_answer(fit, summary, contrasts, outcome, basis, cautions), remarks=remarks)
 
@@ -259,14 +259,16 @@ def _fewer_or_more(difference: float) -> str:
 # --- what must be known beside it ---------------------------------------------------------------
 
 
-def _single_papers(basis: Basis) -> tuple[str, ...]:
+def single_papers(basis: Basis) -> tuple[str, ...]:
+    """Return what must be known of single papers, once each."""
     whole = "" if basis.alone or basis.patients is None else f" of the {basis.patients} patients"
-    return tuple(
+    said = (
         f"{group.study.label}{f', {group.patients}{whole}' if whole else ''}: "
         f"{group.finding.caution}"
         for group in basis.groups
         if group.finding.caution
     )
+    return tuple(dict.fromkeys(said))
 
 
 def _cautions(

@@ -19,8 +19,9 @@ from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.plots.benefit_risk import plot_benefit_risk
 from metacart.report import account_tables as accounts
 from metacart.report import check_tables as checks_of
+from metacart.report.answer import MANY_CAUTIONS, single_papers
 from metacart.report.answer_parts import Answer, place_of
-from metacart.report.basis import basis_of
+from metacart.report.basis import Basis, basis_of
 from metacart.report.bias_table import bias_table
 from metacart.report.cells import exact_rate, study_cell, when_cell
 from metacart.report.check_words import finding_words, predictive_words
@@ -82,7 +83,7 @@ def answered_several(
     files = write_tables(frames, folder)
     write_fit(fit, folder / "fit.nc")
     labels, basis = finding_words(evidence, fit), basis_of(evidence, spec, studies)
-    found = several_answer(fit, summary, studies)
+    found = several_answer(fit, summary, studies, basis)
     made = Section(
         **common_facts(question, studies),
         state="answered" if converged else "failed",
@@ -117,7 +118,9 @@ def answered_several(
 # --- the answer ----------------------------------------------------------------------------------
 
 
-def several_answer(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) -> Answer:
+def several_answer(
+    fit: xr.DataTree, summary: pd.DataFrame, studies: Studies, basis: Basis
+) -> Answer:
     """Return the answer in plain words: the population average of each outcome, stage or grade."""
     rows = summary[summary["estimand"].str.startswith(_FIRST)].to_dict("records")
     plain = [row for row in rows if row["estimand"] == _FIRST] or rows
@@ -129,18 +132,23 @@ def several_answer(fit: xr.DataTree, summary: pd.DataFrame, studies: Studies) ->
         name = place_of(str(row["at"]), studies)
         value = f"{percent(row['median'])} %"
         text = f"{capital(name)}: {value} of {whom} ({_interval(row)}) on average over studies"
+        among = f" of {whom}" if whom != "patients" else ""
+        short.append(f"{name}: {value}{among} ({_interval(row)})")
         if str(row["at"]).startswith("stage = "):
             whom = f"those with {name}"
         if (other := next_of.get(row["at"])) is not None:
             text += f"; in the next study {_interval(other)}"
         sentences.append(Markup("{}.").format(text))
-        short.append(f"{name}: {value} ({_interval(row)})")
     whole = "; ".join(short)
+    rests = f"This rests on {basis.words()}."
+    single = single_papers(basis)
+    many = len(single) > MANY_CAUTIONS
     return Answer(
         short=whole,
         estimand="population averages, 95 % intervals",
         lead=tuple(sentences),
-        cautions=tuple(_cautions(fit, studies)),
+        cautions=(rests, *_cautions(fit, studies), *(() if many else single)),
+        remarks=single if many else (),
         conclusion=f"{capital(whole)} (population averages over studies, with 95 % intervals).",
     )
 
