@@ -111,6 +111,8 @@ def reference(folder: Path) -> None:
     pdoc.pdoc("metacart", "!metacart.", output_directory=folder)
     page = folder / "metacart.html"
     text = re.sub(r'\s*<span class="c1"># doctest: \+SKIP</span>', "", page.read_text("utf-8"))
+    # how options and fits are checked is nothing that a caller types
+    text = re.sub(r'<div class="decorator decorator-(?:named_options|of_\w+)">.*?</div>', "", text)
     page.write_text(text.replace(str(mc.BUNDLED.parent), "…"), encoding="utf-8")
 
 
