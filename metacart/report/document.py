@@ -150,14 +150,17 @@ def _fitted(section: Section) -> Iterator[Piece]:
                 yield Picture(block.figure[1])
             if block.words:
                 yield Paragraph(block.words)
-    yield Heading(3, "How much studies differ")
+    if named("spread"):
+        yield Heading(3, "How much studies differ")
     yield from _tables(section, named("spread"))
-    yield Heading(3, "What the answer hangs on")
+    if named("sensitivity") or named("left_out"):
+        yield Heading(3, "What the answer hangs on")
     yield from _tables(section, named("sensitivity"))
     yield from _pictures(section, "prior-sensitivity")
     yield from _tables(section, named("left_out"))
     yield from _pictures(section, "leave-one-out")
-    yield Heading(3, "Published meta-analyses")
+    if named("published"):
+        yield Heading(3, "Published meta-analyses")
     yield from _tables(section, named("published"))
     yield Heading(3, "The model")
     yield Paragraph(" ".join(section.model))

@@ -155,9 +155,8 @@ def _arm_named(name: str, study: Study, studies: Studies | None) -> str:
     paper, _, arm = name.rpartition("/")
     if not paper:
         return study.arm(arm).label or arm
-    if studies is None or paper not in studies:
-        return name
-    return f"{studies[paper].label}, {studies[paper].arm(arm).label or arm}"
+    other = next((each for each in studies or () if each.id == paper), None)
+    return f"{other.label}, {other.arm(arm).label or arm}" if other is not None else name
 
 
 def _filtered(name: str, level: str | None, wanted: list[str], arm: Arm) -> str:
