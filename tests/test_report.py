@@ -963,7 +963,7 @@ def test_markdown_holds_what_the_page_says(page_file: Path) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;alert" in text
     figures = re.findall(r"!\[.*?\]\(<(.*?)>\)", text)
-    assert len(figures) == 15
+    assert len(figures) == 21
     assert all((page_file.parent / name).is_file() for name in figures)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(row.endswith("|") for row in rows)
@@ -986,7 +986,7 @@ def test_word_holds_tables_and_figures(page_file: Path) -> None:
     document = Document(str(page_file.parent / "report.docx"))
     words = [paragraph.text for paragraph in document.paragraphs]
     assert "Remission by origin" in words
-    assert len(document.inline_shapes) == 15
+    assert len(document.inline_shapes) == 21
     headings = [[cell.text for cell in table.rows[0].cells] for table in document.tables]
     assert ["Item", "What it asks", "State", "Where"] in [each[:4] for each in headings]
 
