@@ -94,6 +94,18 @@ def test_moderators_stand_at_each_studys_own_values() -> None:
     assert figure.viz["name"].dataset.sizes["row"] == 5
 
 
+def test_findings_with_effects_of_their_own_stay_apart_at_a_tau_of_0() -> None:
+    data = pd.DataFrame({"study": list("aabbcc"), "estimate": Y, "se": SE, "arm": list("xyxyxy")})
+    known = {"mu": "Normal(0, 0.001)", "tau_within": "TruncatedNormal(0.5, 0.001, 0.4, 0.6)"}
+    spec = NORMAL.model_copy(update={"within": "finding", "priors": {**NORMAL.priors, **known}})
+    fit = mc.fit(spec, data, method="exact", draws=500, seed=1, progress=False)
+    table = mc.conditional_means(fit)
+    least = table[(table["tau"] == table["tau"].min()) & (table["row"] != "mu")]
+    away = least["mean"] - 0.25 / (0.25 + SE**2) * Y
+    assert (away.abs() < 4 * least["mcse"] + 0.01).all()
+    assert least["mcse"].max() < 0.03
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

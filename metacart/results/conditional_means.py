@@ -79,7 +79,9 @@ def conditional_means(fit: xr.DataTree, *, likelihoods: Likelihoods | None = Non
 
     one_tau(fit)
     design = design_of(fit)
-    at, means, spreads, errors = _moments(_draws(fit, likelihoods))
+    at, means, spreads, errors = _moments(
+        _draws(fit, likelihoods), inside=bool(spec_of(fit).within)
+    )
     evidence = evidence_of(fit)
     studies = evidence["study"].astype(str).tolist()
     labels = evidence["label"].tolist() if "label" in evidence else studies
@@ -141,7 +143,7 @@ def view_of(fit: xr.DataTree) -> str:
     return "naive" if "naive" in fit.children else "posterior"
 
 
-def _moments(draws: GivenTau) -> tuple[Array, Array, Array, Array]:
+def _moments(draws: GivenTau, *, inside: bool) -> tuple[Array, Array, Array, Array]:
     """Return values of tau, and the means, SDs and errors (tau, 1 + findings) given each."""
     from scipy.interpolate import BSpline
 
@@ -156,9 +158,12 @@ def _moments(draws: GivenTau) -> tuple[Array, Array, Array, Array]:
     inverse = np.linalg.pinv(rows.T @ rows)
     linear = np.column_stack([draws.mu, draws.linear])
     means = grid @ (inverse @ (rows.T @ linear))
-    # effects are 0 where tau is: their SD grows as tau does, their mean as its square
-    away, own = (draws.theta - draws.linear) / share[:, None], share[:, None] * rows
-    means[:, 1:] += at[:, None] ** 2 * grid @ np.linalg.solve(own.T @ own, own.T @ away)
+    if inside:  # findings have effects of their own, also where tau is 0
+        means[:, 1:] = grid @ (inverse @ (rows.T @ draws.theta))
+    else:
+        # effects are 0 where tau is: their SD grows as tau does, their mean as its square
+        away, own = (draws.theta - draws.linear) / share[:, None], share[:, None] * rows
+        means[:, 1:] += at[:, None] ** 2 * grid @ np.linalg.solve(own.T @ own, own.T @ away)
     seen = np.column_stack([draws.mu, draws.theta])
     squares = (seen - np.column_stack([np.interp(share, at, each) for each in means.T])) ** 2
     spreads = _spreads(squares, share, at)
