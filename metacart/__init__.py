@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from metacart.plots.joint import plot_joint
     from metacart.plots.labbe import plot_labbe
     from metacart.plots.leave_one_out import plot_leave_one_out
+    from metacart.plots.loo_pit import plot_loo_pit
     from metacart.plots.multiverse import plot_multiverse
     from metacart.plots.network import plot_network
     from metacart.plots.power_scaling import plot_power_scaling
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from metacart.results.influence import influence
     from metacart.results.labbe_table import labbe_table
     from metacart.results.leave_one_out import leave_one_out
+    from metacart.results.loo_pit import loo_pit
     from metacart.results.multiverse import multiverse, rank_choices
     from metacart.results.named_priors import named_priors
     from metacart.results.network_table import network_table
@@ -166,6 +168,7 @@ __all__ = [
     "load_fit",
     "load_model",
     "load_studies",
+    "loo_pit",
     "multiverse",
     "named_priors",
     "network_table",
@@ -189,6 +192,7 @@ __all__ = [
     "plot_joint",
     "plot_labbe",
     "plot_leave_one_out",
+    "plot_loo_pit",
     "plot_multiverse",
     "plot_network",
     "plot_power_scaling",
@@ -263,6 +267,7 @@ _HOMES = {
     "plots.joint": ("plot_joint",),
     "plots.labbe": ("plot_labbe",),
     "plots.leave_one_out": ("plot_leave_one_out",),
+    "plots.loo_pit": ("plot_loo_pit",),
     "plots.multiverse": ("plot_multiverse",),
     "plots.network": ("plot_network",),
     "plots.power_scaling": ("plot_power_scaling",),
@@ -303,6 +308,7 @@ _HOMES = {
     "results.influence": ("influence",),
     "results.labbe_table": ("labbe_table",),
     "results.leave_one_out": ("leave_one_out",),
+    "results.loo_pit": ("loo_pit",),
     "results.multiverse": ("multiverse", "rank_choices"),
     "results.named_priors": ("named_priors",),
     "results.network_table": ("network_table",),

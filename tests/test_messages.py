@@ -595,9 +595,9 @@ def test_nothing_is_certain_about_an_scfv_that_is_not_reported(study_data: Make)
             "population: 'infused' stands twice; allowed: each once",
         ),
         (
-            {"nu": 4},
+            {"nu": 3},
             (
-                'nu: 4 beside random_effects = "normal"; allowed: no such key: only Student-t '
+                'nu: 3 beside random_effects = "normal"; allowed: no such key: only Student-t '
                 'effects have degrees of freedom; try: random_effects = "student_t"'
             ),
         ),

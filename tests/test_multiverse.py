@@ -254,7 +254,7 @@ def test_shares_are_those_of_a_regression_on_the_options() -> None:
             "choices['model']['b']: 'student_t'; allowed: the keys of the question that it changes",
         ),
         (
-            {"studies": {"a": {"nu": 3}, "b": {"nu": 5}}},
+            {"studies": {"a": {}, "b": {"random_effects": "none"}}},
             "choices['studies']: a column of the table; allowed: another name than universe",
         ),
         (

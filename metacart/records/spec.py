@@ -59,6 +59,7 @@ _RATES = frozenset(
 )
 _RATIOS = frozenset(("hsct", "log"))
 _OF_ARMS = frozenset(("binomial", "beta_binomial", "survival"))
+_NU = 4.0  # degrees of freedom by default
 # the study effects of a likelihood by default, where they are not normal
 _EFFECTS: dict[str, RandomEffects] = {"beta_binomial": "none"}
 # the shipped likelihoods for which nothing is to be chosen among kinds of comparison
@@ -223,7 +224,7 @@ class ModelSpec(RootRecord):
     random_effects: RandomEffects = Field(
         default_factory=lambda spec: _EFFECTS.get(spec.get("likelihood", ""), "normal")
     )
-    nu: Annotated[float, Field(ge=1)] = 4.0
+    nu: Annotated[float, Field(ge=1)] = _NU
     within: Literal["finding"] | None = None
     tau_by: Text | None = None
     priors: dict[str, Prior] = {}
@@ -291,7 +292,8 @@ class ModelSpec(RootRecord):
                 )
             )
         faults += self._outcome_faults()
-        if "nu" in self.model_fields_set and self.random_effects != "student_t":
+        # the default is let through: a whole question, written and read again, states it
+        if self.nu != _NU and self.random_effects != "student_t":
             found = f'{self.nu:g} beside random_effects = "{self.random_effects}"'
             allowed = "no such key: only Student-t effects have degrees of freedom"
             faults.append(Fault("nu", found, allowed, 'random_effects = "student_t"'))

@@ -6,18 +6,14 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metacart.errors import named_options
 from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import design_of, evidence_of, spec_of
-from metacart.inference.refits import Run, Variant, pinned, refit_all
-from metacart.modelling.likelihoods import Likelihoods, find_likelihood
-from metacart.results.held_out import HeldOut
-from metacart.results.left_out import LeftOut, left_out_of
+from metacart.inference.refits import Run, pinned
+from metacart.modelling.likelihoods import Likelihoods
+from metacart.results.left_out_findings import left_out_findings
 from metacart.results.node_split import node_splits
-from metacart.results.reweighting import mean_weighted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SURPRISING", "conflict"]
 
-Array = NDArray[np.float64]
 _COLUMNS = (
     *("row", "name", "observed", "median", "lower", "upper", "p", "mcse", "p_two_sided"),
     *("conflict", "k_hat", "computed"),
 )
 SURPRISING = 0.05  # two-sided
-_GAPS = "a moderator of what leaves has no value"
 
 
 @named_options
@@ -95,64 +89,12 @@ def conflict(
     """
     import pandas as pd
 
-    evidence, spec = evidence_of(fit), pinned(fit)
-    design, run = design_of(fit), Run.of(fit, likelihoods, cache)
-    found: dict[str, tuple[LeftOut, dict[str, Array], str]] = {}
-    again: list[tuple[LeftOut, HeldOut]] = []
-    for part in left_out_of(fit, find_likelihood(spec_of(fit), likelihoods=likelihoods)):
-        held, how = HeldOut.of(fit, part, likelihoods), "reweighted"
-        numbers: dict[str, Array] = {}
-        if held.has_gaps:
-            how = _GAPS
-        elif part.why:
-            how = part.why
-            again.append((part, held))
-        else:
-            numbers = _predicted(fit, held, part.weights["posterior"])
-        found[part.name] = part, numbers, how
-    refits = refit_all(
-        [Variant(part.name, spec, evidence[~part.rows], held) for part, held in again],
-        read=_read,
-        run=run,
-        executor=executor,
-        progress=progress,
-        words="leaving one out",
+    spec, run = pinned(fit), Run.of(fit, likelihoods, cache)
+    studies = left_out_findings(
+        fit, spec, run, likelihoods=likelihoods, executor=executor, progress=progress
     )
-    for (part, _), refit in zip(again, refits, strict=True):
-        found[part.name] = part, refit.value or {}, refit.failure or part.why
-    labels = design["finding"].to_numpy()
-    studies: dict[int, dict[str, Any]] = {}
-    for part, numbers, how in found.values():
-        for place, position in enumerate(np.flatnonzero(part.rows).tolist()):
-            own = {name: float(values[place]) for name, values in numbers.items()}
-            row = {"row": "study", "name": str(labels[position]), **own}
-            studies[position] = row | {"k_hat": part.k_hat, "computed": how}
-    rows = [studies[position] for position in sorted(studies)]
+    rows: list[dict[Any, Any]] = [{"row": "study", **row} for row in studies.to_dict("records")]
     rows += node_splits(fit, spec, run, executor=executor, progress=progress)
     table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
     two_sided = 2.0 * np.clip(np.minimum(table["p"], 1.0 - table["p"]), 0.0, None)
     return table.assign(p_two_sided=two_sided, conflict=two_sided < SURPRISING)
-
-
-def _predicted(fit: xr.DataTree, held: HeldOut, weights: Array) -> dict[str, Array]:
-    """Return what is expected of each finding by weighted draws, and where the observed lies."""
-    observed, replicates = held.observed, held.replicates(fit)
-    columns: dict[str, list[float]] = {
-        name: [] for name in ("observed", "median", "lower", "upper", "p", "mcse")
-    }
-    for seen, again in zip(observed, np.moveaxis(replicates, -1, 0), strict=True):
-        order = np.argsort(again, axis=None)
-        heights = np.cumsum(weights.reshape(-1)[order])
-        at = np.searchsorted(heights, np.clip([0.025, 0.5, 0.975], heights[0], heights[-1]))
-        lower, median, upper = again.reshape(-1)[order][at]
-        p, error = mean_weighted(np.where(again == seen, 0.5, again > seen), weights)
-        values = (seen, median, lower, upper, min(max(p, 0.0), 1.0), error)
-        for name, value in zip(columns, values, strict=True):
-            columns[name].append(float(value))
-    return {name: np.asarray(values) for name, values in columns.items()}
-
-
-def _read(fit: xr.DataTree, held: HeldOut) -> dict[str, Array]:
-    mu = fit["posterior"]["mu"]
-    shape = (mu.sizes["chain"], mu.sizes["draw"])
-    return _predicted(fit, held, np.full(shape, 1.0 / mu.size))

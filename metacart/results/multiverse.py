@@ -234,7 +234,7 @@ def _rows(
     tables: dict[str, pd.DataFrame | InputError], collection: Any, spec: ModelSpec
 ) -> pd.DataFrame:
     """Return the evidence of a question, read once where several ask for the same."""
-    key = spec_text(spec.model_copy(update={"priors": {}, "random_effects": "normal"}))
+    key = spec_text(spec.model_copy(update={"priors": {}, "random_effects": "normal", "nu": 4.0}))
     if key not in tables:
         try:
             tables[key] = tabulate(collection, spec)
