@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -109,8 +110,10 @@ def test_what_cannot_be_compared_is_refused(exact: xr.DataTree, nuts: dict[str, 
     with pytest.raises(mc.InputError) as refusal:
         compare_engines(exact)
     assert "the draws of NUTS must not be used: R-hat of tau is 1.2" in str(refusal.value)
-    nuts["attrs"] = {"method": "exact"}
-    with pytest.raises(mc.InputError, match="must not be used: another engine took over"):
+    failed = {"method": "nuts", "settings": "", "draws": 4000, "failure": "6 divergent transitions"}
+    taken_over = [failed, {**failed, "method": "exact", "failure": ""}]
+    nuts["attrs"] = {"method": "exact", "attempts": json.dumps(taken_over)}
+    with pytest.raises(mc.InputError, match="must not be used: 6 divergent transitions"):
         compare_engines(exact)
 
 

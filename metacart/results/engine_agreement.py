@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -100,13 +101,20 @@ def compare_engines(
         progress=progress,
     )
     if other.attrs["method"] != "nuts" or not other.attrs["converged"]:
-        why = "another engine took over" if other.attrs["converged"] else other.attrs["gate"]
-        found = f"the draws of NUTS must not be used: {why}"
+        found = f"the draws of NUTS must not be used: {_failure_of_nuts(other)}"
         raise InputError(Fault("fit", found, "a model that NUTS can draw", "fit with more draws"))
     rows = _compared(fit, other)
     if kept is not None and key is not None:
         kept.keep_value(key, rows)
     return _as_table(rows)
+
+
+def _failure_of_nuts(fit: xr.DataTree) -> str:
+    """Return why NUTS has no draws, also where the exact engine took over from it."""
+    if not fit.attrs["converged"]:
+        return str(fit.attrs["gate"])
+    attempts = json.loads(str(fit.attrs["attempts"]))
+    return str([each["failure"] for each in attempts if each["method"] == "nuts"][-1])
 
 
 def kept_comparison(fit: xr.DataTree, cache: Cache | None) -> pd.DataFrame | None:
