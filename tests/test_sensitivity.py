@@ -1,5 +1,6 @@
 """The answers under other priors of the spread between studies."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -237,14 +238,23 @@ def test_power_scaling_of_a_transplant_question_has_both_views():
         | {"lower": [0.2, 0.12, 0.3], "upper": [0.8, 0.75, 1.2], "time_handling": "time-fixed"}
     )
     spec = mc.ModelSpec(likelihood="hsct")
-    table = mc.power_scaling(mc.fit(spec, data, method="exact", draws=500, seed=3))
+    shifted = mc.fit(spec, data, method="exact", draws=500, seed=3)
+    table = mc.power_scaling(shifted)
     found = table.loc[table["prior"] == "all", "quantity"].tolist()
     assert found[0] == "median study (naive)"
     assert "median study (immortal-time-adjusted)" in found
     data["time_handling"] = ["landmark", "time-fixed", "time-fixed"]
-    joint = mc.power_scaling(mc.fit(spec, data, method="exact", draws=500, seed=3))
+    told = mc.fit(spec, data, method="exact", draws=500, seed=3)
+    joint = mc.power_scaling(told)
     assert not joint["quantity"].str.contains("naive").any()
     assert "bias" in set(joint["prior"])
+    # "the prior hardly matters" is not said of the prior that only shifts the answer
+    for each, said in ((shifted, True), (told, False)):
+        figure = mc.plot_prior_sensitivity(each, tau=(1,), mu=(1,), progress=False)
+        drawn = figure.viz["figure"].item()
+        words = " ".join(text.get_text() for axes in drawn.axes for text in axes.texts)
+        assert ("prior of the bias" in " ".join(words.split())) is said
+        plt.close(drawn)
 
 
 # ---- the figures

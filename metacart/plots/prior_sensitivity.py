@@ -152,6 +152,11 @@ def _page(fit: xr.DataTree, answers: Answers, at: Mapping[str, Any], backend: st
         f"moves it by {scaled['prior_sensitivity']:.3f}, of the likelihood by "
         f"{scaled['likelihood_sensitivity']:.3f} (0.05 counts): {scaled['diagnosis']}."
     )
+    if "naive" in fit.children and "bias" not in fit["log_prior"]:
+        note += (
+            " The prior of the bias of immortal time is not among them: the data say nothing of "
+            "it, and it shifts the adjusted answer as it stands (bias_sensitivity)."
+        )
     common = (answers.table["tau_scale"] == 0.0).any()
     left_out = "A common effect leaves out how studies differ." if common else ""
     return open_page(

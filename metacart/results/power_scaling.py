@@ -57,7 +57,9 @@ def power_scaling(fit: xr.DataTree, *, at: Mapping[str, Any] | None = None) -> p
     (Kallioinen and others 2024), by ``arviz_stats.psense``. Above 0.05 it counts: of both, prior
     and data may disagree; of the prior alone, it is strong or the data are weak. The priors of the
     study effects themselves are no priors here. Beside a joint fit of the bias of immortal time
-    the naive estimands have draws of their own, and are left out.
+    the naive estimands have draws of their own, and are left out. Where no study tells the bias,
+    its prior is not scaled: it shifts the adjusted answer as it stands, which
+    ``bias_sensitivity`` shows.
 
     Examples
     --------
