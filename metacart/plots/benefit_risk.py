@@ -28,6 +28,7 @@ __all__ = ["plot_benefit_risk"]
 Array = NDArray[np.float64]
 _WIDE, _HIGH = 5.6, 4.9  # inches of the plane with its labels
 _POINTS, _GRID, _SHARE = 2000, 120, 0.95
+_AREA = 2.2  # square points of a circle for each patient
 _COLOUR = {"population average": COLOURS["model"], "next study": COLOURS["muted"]}
 
 
@@ -100,7 +101,7 @@ def plot_benefit_risk(
         good, bad = (np.median(each) for each in rates_of(fit, READINGS[0], first, second))
         _keep(collection, "median", _diamond(bad, good, target))
         _studies(collection, target, points)
-        _dress(target, names, size, foot, ends=_ends(list(regions.values()), points))
+        _dress(target, names, size, foot, points, ends=_ends(list(regions.values()), points))
         write_notes(collection, notes, size, foot)
     title = f"{capital(names[0])} against {names[1]}"
     return deliver(collection, title=title, alt=_alt(title, fit, first, second, points), file=file)
@@ -172,7 +173,7 @@ def _studies(collection: PlotCollection, target: Any, points: dict[str, Array]) 
     marks = target.scatter(
         x,
         y,
-        s=2.2 * patients,
+        s=_AREA * patients,
         **look,
         zorder=3,
         clip_on=False,
@@ -197,23 +198,28 @@ def _ends(regions: list[tuple[Array, Array]], points: dict[str, Array]) -> tuple
     return float(most), float(least)
 
 
+def _over(points: dict[str, Array], least: float, high: float) -> float:
+    """Return by how many inches circles reach above the plane, where the key stands."""
+    _, benefits, patients = points["both"]
+    reach = np.sqrt(_AREA * patients / np.pi) / 72.0 - high * (1.0 - benefits) / (1.0 - least)
+    return float(reach.max(initial=0.0))
+
+
 def _dress(
     target: Any,
     names: list[str],
     size: tuple[float, float],
     foot: float,
+    points: dict[str, Array],
     *,
     ends: tuple[float, float],
 ) -> None:
     width, total = size
     left, bottom, top = 0.62, foot + 0.52, 0.62
+    over = _over(points, ends[1], total - bottom - top)
+    high = total - bottom - top - over
     target.set_position(
-        (
-            left / width,
-            bottom / total,
-            (width - left - MARGIN) / width,
-            (total - bottom - top) / total,
-        )
+        (left / width, bottom / total, (width - left - MARGIN) / width, high / total)
     )
     target.set(xlim=(0.0, ends[0]), ylim=(ends[1], 1.0))
     for axis in (target.xaxis, target.yaxis):
@@ -225,7 +231,7 @@ def _dress(
     target.set_xlabel(drawable(f"{capital(names[1])}, % of patients"), fontsize=SIZE)
     target.legend(
         loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
+        bbox_to_anchor=(-0.02, 1.0 + over / high),
         ncols=2,
         fontsize=SMALL,
         frameon=False,
