@@ -112,8 +112,8 @@ def refit_all[T](
         Each is drawn by the exact engine, by NUTS where that cannot be trusted.
     read : callable
         From (fit, the variant's `given`) the value that is kept; the fit has no replicates and no
-        log densities. It runs where the fit was made,
-        so that no fit need travel; for other processes it is a function of a module.
+        log densities. It runs where the fit was made, so that no fit need travel; for other
+        processes it is a function of a module.
     run : Run
         The same draws, chains and seed for each, so that variants share their random numbers. What
         its cache keeps is not fitted again.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metacart.modelling.arms import Arm, log_choose
 from metacart.records.priors import Prior
 
-__all__ = ["add_counts", "add_parameter", "prior_arguments"]
+__all__ = ["add_counts", "add_parameter", "prior_arguments", "raised"]
 
 
 def prior_arguments(name: str, prior: Prior | Sequence[Prior]) -> tuple[str, dict[str, Any]]:
