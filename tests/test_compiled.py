@@ -199,3 +199,78 @@ def test_those_used_last_are_kept(monkeypatch):
     for model in "abac":
         compiled(model)
     assert [*kept._ENTRIES] == ["a", "c"]
+
+
+def evaluated(function, point):
+    """Return status, value and slopes of a compiled log density, called as the sampler does."""
+    import ctypes
+
+    number = ctypes.POINTER(ctypes.c_double)
+    slopes, value = np.zeros(point.size), np.zeros(1)
+    pointers = [each.ctypes.data_as(number) for each in (point, slopes, value)]
+    call = function.compiled_logp_func.ctypes
+    sizes = (point.size + 1, point.size)
+    status = [call(size, *pointers, function.user_data.ctypes.data) for size in sizes]
+    return status, value[0], slopes
+
+
+def test_the_density_is_called_with_data_of_every_kind(monkeypatch):
+    import pymc as pm
+    from nutpie import compile_pymc
+    from scipy.stats import norm
+
+    theirs = compile_pymc._make_c_logp_func, compile_pymc._make_c_expand_func
+    x = np.array([[0.5, -1.0, 2.0], [1.5, 0.0, -0.5]])
+    y, which, used = np.array([0.3, 1.9]), np.array([1, 0]), np.array([True, False])
+
+    def model(y, scale):
+        with pm.Model() as one:
+            beta = pm.Normal("beta", shape=3)
+            mean = (pm.Data("x", x)[pm.Data("which", which)] * beta).sum(axis=1)
+            mean = pm.math.switch(pm.Data("used", used), mean, 0.0)
+            pm.Deterministic("mean", mean)
+            pm.Normal("y", mean, pm.Data("scale", scale), observed=pm.Data("seen", y))
+        return one
+
+    def expected(beta, y, scale):
+        mean = np.where(used, x[which] @ beta, 0.0)
+        slopes = (used * (y - mean) / scale**2) @ x[which] - beta
+        return norm.logpdf(beta).sum() + norm.logpdf(y, mean, scale).sum(), slopes
+
+    monkeypatch.setattr(kept, "_ENTRIES", type(kept._ENTRIES)())
+    beta = np.array([0.2, -0.7, 1.1])
+    for seen, scale in ((y, 0.8), (y - 3.0, 1.7)):
+        function = compiled(model(seen, scale)).function
+        status, value, slopes = evaluated(function, beta)
+        assert status == [-1, 0]
+        density, gradient = expected(beta, seen, scale)
+        assert value == pytest.approx(density, rel=1e-12)
+        np.testing.assert_allclose(slopes, gradient, rtol=1e-12)
+    # what is not finite says so, the gradient first
+    assert evaluated(function, np.full(3, np.nan))[0] == [-1, 3]
+    assert evaluated(function, np.full(3, 1e200))[0] == [-1, 4]
+    draws = compiled(model(y, 0.8)).sample(**SAMPLE)["posterior"]
+    mean = np.where(used, draws["beta"].to_numpy() @ x[which].T, 0.0)
+    np.testing.assert_allclose(draws["mean"], mean, rtol=1e-12, atol=1e-12)
+    assert (compile_pymc._make_c_logp_func, compile_pymc._make_c_expand_func) == theirs
+
+
+def test_a_nutpie_that_asks_for_other_functions_keeps_its_own(monkeypatch):
+    from nutpie import compile_pymc
+
+    from metacart.inference.native import quick_entry
+
+    def fail():
+        with quick_entry():
+            assert compile_pymc._make_c_logp_func.__module__ == "metacart.inference.native"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
+    monkeypatch.setattr(compile_pymc, "_make_c_expand_func", lambda other: other)
+    with quick_entry():
+        assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
+    monkeypatch.delattr(compile_pymc, "_make_c_expand_func")
+    with quick_entry():
+        assert not hasattr(compile_pymc, "_make_c_expand_func")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metacart.inference.native import quick_entry
+
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
@@ -138,7 +140,7 @@ def compiled(model: pm.Model) -> Compiled:
 def _compile(model: pm.Model) -> Any:
     import nutpie
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quick_entry():
         # numba and pytensor warn about their own caches; nothing there is for our reader
         warnings.simplefilter("ignore")
         return nutpie.compile_pymc_model(model, backend="numba")
