@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import integrate, special, stats
 
 import metacart as mc
+from metacart.results.left_out import cohorts_of
 from metacart.results.reweighting import (
     describe_weighted,
     limits_trusted,
@@ -427,3 +430,23 @@ def test_the_figure_of_a_transplant_question_shows_the_naive_answer_too() -> Non
     pc = mc.plot_leave_one_out(fit, progress=False, backend="none")
     assert pc.viz["naive"].sizes["row"] == 5
     assert "Median study (immortal-time-adjusted)" in pc.viz.attrs["alt"]
+
+
+def test_rows_that_leave_together_are_those_of_a_cohort():
+    """As one mask a cohort would say, for random designs."""
+    rng = np.random.default_rng(7)
+    for _ in range(40):
+        number = int(rng.integers(1, 60))
+        papers = rng.integers(0, rng.integers(1, 40), number)
+        homes = rng.integers(0, rng.integers(1, 20), 40)  # several papers may be one cohort
+        names = pd.Series([f"c{homes[paper]}" for paper in papers], dtype=object)
+        names[rng.random(40)[papers] < 0.3] = None  # then a paper is a cohort of its own
+        table = pd.DataFrame({"study": [f"s{paper}" for paper in papers], "cohort": names})
+        own = [s if c is None else c for s, c in zip(table["study"], names, strict=True)]
+        fit = xr.DataTree()
+        rows = {"columns": list(table), "rows": table.to_numpy().tolist()}
+        fit.attrs["evidence"] = json.dumps(rows)
+        found = cohorts_of(fit)
+        assert list(found) == list(dict.fromkeys(own))
+        for name, places in found.items():
+            assert places.tolist() == np.flatnonzero(np.asarray(own) == name).tolist()

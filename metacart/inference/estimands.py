@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metacart.inference.population import population_average
 from metacart.inference.records import attribute, design_of, group_of, spec_of
+from metacart.inference.threads import on_threads, slices
 from metacart.modelling.counts import rates_below
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.imputation import IMPUTED, filled_columns
@@ -36,6 +37,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _SAME = 1e-4  # shares that differ by less print alike
+_CELLS = 250_000  # draws times rows that are averaged at once
 
 
 def draw_effects(size: Any, *, effects: str, nu: float, rng: np.random.Generator) -> Array:
@@ -88,13 +90,17 @@ class Draws:
 
     def thinned(self, step: int) -> Draws:
         """Return every `step`-th draw of each chain."""
+        return self._some(slice(None, None, step))
+
+    def _some(self, chosen: slice) -> Draws:
+        """Return the same draws of each chain."""
         return replace(
             self,
-            mu=self.mu[:, ::step],
-            tau=self.tau[:, ::step],
-            beta=self.beta[:, ::step],
-            rho=None if self.rho is None else self.rho[:, ::step],
-            within=None if self.within is None else self.within[:, ::step],
+            mu=self.mu[:, chosen],
+            tau=self.tau[:, chosen],
+            beta=self.beta[:, chosen],
+            rho=None if self.rho is None else self.rho[:, chosen],
+            within=None if self.within is None else self.within[:, chosen],
         )
 
     def tau_at(self, rows: Array) -> Array:
@@ -123,25 +129,33 @@ class Draws:
 
         Where arms scatter, m is their mean, and this is their median.
         """
-        distinct, weights = _distinct(rows)
-        middle = self._scattered(self.linear(distinct), 0.5)
-        result: Array = self.scale.inverse(middle) @ weights
-        return result
+        return self._averaged(
+            rows, lambda some, at: some.scale.inverse(some._scattered(some.linear(at), 0.5))
+        )
 
     def population_average(self, rows: Array) -> Array:
         """Return E[g⁻¹(m + u) | tau], averaged over the rows; shape (chain, draw).
 
         Over the effects of studies and findings: the sum of two normal ones is normal.
         """
+
+        def averages(some: Draws, at: Array) -> Array:
+            linear, spread = some.linear(at), some.spread_at(at)
+            return population_average(linear, spread, some.scale, effects=some.effects, nu=some.nu)
+
+        return self._averaged(rows, averages)
+
+    def _averaged(self, rows: Array, work: Callable[[Draws, Array], Array]) -> Array:
+        """Return the average over the rows of what is found at each; shape (chain, draw)."""
         distinct, weights = _distinct(rows)
-        averages = population_average(
-            self.linear(distinct),
-            self.spread_at(distinct),
-            self.scale,
-            effects=self.effects,
-            nu=self.nu,
-        )
-        result: Array = averages @ weights
+        result, (chains, draws) = np.empty(self.mu.shape), self.mu.shape
+
+        def average(chosen: slice) -> None:
+            at = distinct[:, chosen] if distinct.ndim > 2 else distinct
+            result[:, chosen] = work(self._some(chosen), at) @ weights
+
+        each = max(_CELLS // (chains * len(weights)), 1)
+        on_threads(average, slices(draws, each), worth=result.size * len(weights))
         return result
 
     def next_study(self, rows: Array) -> Array:
@@ -153,10 +167,13 @@ class Draws:
         distinct, weights = _distinct(rows)
         rng = np.random.default_rng([self.seed, 1])
         which = rng.choice(len(weights), size=self.mu.shape, p=weights)
-        linear, tau = np.broadcast_arrays(self.linear(distinct), self.tau_at(distinct))
-        linear, tau = (
-            np.take_along_axis(each, which[..., None], axis=-1) for each in (linear, tau)
-        )
+        # of each draw the row that was chosen, never all
+        tau = self.tau_at(distinct)
+        tau = tau if tau.shape[-1] == 1 else np.take_along_axis(tau, which[..., None], axis=-1)
+        if distinct.ndim > 2:
+            linear = np.take_along_axis(self.linear(distinct), which[..., None], axis=-1)
+        else:
+            linear = self.mu[..., None] + (distinct[which] * self.beta).sum(-1, keepdims=True)
         return self._new(linear, tau, 1, 1)[..., 0]
 
     def new_levels(self, rows: Array, number: int, *, finding: int = 1) -> Array:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -23,6 +20,7 @@ from metacart.inference.quadrature import (
     reach_of,
 )
 from metacart.inference.spline_table import derivatives_splines, logp_splines
+from metacart.inference.threads import on_threads, slices
 from metacart.modelling.counts import derivatives_binomial, log_choose_of, logp_binomial
 from metacart.modelling.estimates import derivatives_normal, logp_normal
 from metacart.modelling.likelihoods import Data
@@ -33,16 +31,13 @@ __all__ = [
     "block_of",
     "findings_of",
     "integrate",
-    "on_threads",
     "rule_of",
     "scratch",
     "shared_out",
-    "slices",
 ]
 
 _Parts = tuple[Ints, Array, Array]
 
-_WORTH = 10_000  # integrals that are worth a thread
 _ROWS, _CELLS = 16 * LANES, 200_000  # draws a block at most, and integrals
 
 
@@ -172,40 +167,6 @@ def shared_out(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     draws, studies = shape
     size = min(max(_CELLS // studies // LANES, 1) * LANES, _ROWS)
     on_threads(work, slices(draws, size), worth=draws * studies)
-
-
-def slices(number: int, each: int) -> list[slice]:
-    """Return so many things in turn, a few at a time."""
-    return [slice(start, min(start + each, number)) for start in range(0, number, each)]
-
-
-def on_threads[T](work: Callable[[T], None], parts: Sequence[T], *, worth: int) -> None:
-    """Do the work on each part, on the threads that so many integrals are worth."""
-    # a process that was started to share out work has had its share
-    cores = 1 if multiprocessing.parent_process() else os.cpu_count() or 1
-    threads = min(cores, worth // _WORTH, len(parts))
-    if threads <= 1:
-        for part in parts:
-            work(part)
-        return
-    waiting = iter(parts)
-
-    def some() -> None:
-        for part in waiting:  # each goes to the thread that is free first
-            work(part)
-
-    for each in [_pool().submit(some) for _ in range(threads)]:
-        each.result()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Return the threads of this process, which stay: to start them takes longer than most work."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="metacart")
-
-
-if hasattr(os, "register_at_fork"):  # a forked process has no threads but the one that forked
-    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _plain(values: NDArray[Any]) -> Array:

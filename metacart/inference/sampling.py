@@ -12,13 +12,12 @@ from metacart.inference.kernel_draws import hats, inverted, under_hats
 from metacart.inference.lanes import (
     block_of,
     findings_of,
-    on_threads,
     rule_of,
     scratch,
     shared_out,
-    slices,
 )
 from metacart.inference.quadrature import SINH_REACH, Rules, Studies, terms_of, ways
+from metacart.inference.threads import on_threads, slices
 
 __all__ = ["by_inversion", "by_lanes", "by_rejection"]
 

@@ -75,8 +75,10 @@ def baujat_table(fit: xr.DataTree, *, likelihoods: Likelihoods | None = None) ->
 
     likelihood = _common(fit, likelihoods)
     cohorts, design = cohorts_of(fit), design_of(fit)
-    data, rows = data_of(design), np.stack([*cohorts.values()])
-    number = rows.shape[1]
+    data, number = data_of(design), design.sizes["finding"]
+    rows = np.zeros((len(cohorts), number), dtype=bool)
+    for own, places in zip(rows, cohorts.values(), strict=True):
+        own[places] = True
 
     def logs(theta: Array) -> Array:
         every = np.repeat(theta[:, None], number, axis=1)

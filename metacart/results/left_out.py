@@ -27,6 +27,7 @@ __all__ = ["FEW_DRAWS", "Array", "LeftOut", "Mask", "cohorts_of", "left_out_of",
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Places = NDArray[np.intp]
 FEW_DRAWS = "refitted: too few draws near the limits"
 
 
@@ -78,8 +79,10 @@ def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
         raise InputError(one_cohort(cohorts))
     design, by_level = design_of(fit), _by_level(fit, likelihood)
     studies = evidence_of(fit)["study"].astype(str).to_numpy()
-    for name, rows in cohorts.items():
-        levels = np.unique(design["group"].to_numpy()[rows])
+    for name, places in cohorts.items():
+        levels = np.unique(design["group"].to_numpy()[places])
+        rows = np.zeros(len(studies), dtype=bool)
+        rows[places] = True
         logs = {view: each[..., levels].sum(axis=-1) for view, each in by_level.items()}
         exact = fit.attrs["method"] == "exact"
         found = {view: smoothed_weights(each, independent=exact) for view, each in logs.items()}
@@ -103,14 +106,14 @@ def left_out_of(fit: xr.DataTree, likelihood: Likelihood) -> Iterator[LeftOut]:
         )
 
 
-def one_cohort(cohorts: Mapping[str, Mask]) -> Fault:
+def one_cohort(cohorts: Mapping[str, Places]) -> Fault:
     """Return the fault that nothing can leave."""
     of = f"all studies are of one cohort, {next(iter(cohorts))}"
     return Fault("fit", of, "a fit of two cohorts or more", unanswerable=True)
 
 
-def cohorts_of(fit: xr.DataTree) -> dict[str, Mask]:
-    """Return which rows of the evidence leave together, by the name of their cohort."""
+def cohorts_of(fit: xr.DataTree) -> dict[str, Places]:
+    """Return which rows of the evidence leave together, by the name of their cohort, in order."""
     evidence = evidence_of(fit)
     studies = evidence["study"].astype(str).tolist()
     names = studies
@@ -126,7 +129,10 @@ def cohorts_of(fit: xr.DataTree) -> dict[str, Mask]:
         study = several[0]
         found = f"'{study}' lies in {', '.join(sorted(homes[study]))}"
         raise InputError(Fault("column 'cohort'", found, "one cohort a study"))
-    return {name: np.asarray(names) == name for name in dict.fromkeys(names)}
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return {name: np.asarray(rows, dtype=np.intp) for name, rows in places.items()}
 
 
 def _by_level(fit: xr.DataTree, likelihood: Likelihood) -> dict[str, Array]:
