@@ -13,6 +13,8 @@ from scipy import stats
 
 import metacart as mc
 from metacart.errors import InputError
+from metacart.plots.axes import percent_axis
+from metacart.plots.forest_marks import density_on
 
 COUNTS = pd.DataFrame(
     {"study": list("abcde"), "events": [0, 7, 12, 20, 9], "total": [8, 9, 15, 21, 9]}
@@ -143,6 +145,24 @@ def test_hills_are_densities_of_their_draws() -> None:
     up = y > 0.1 * y.max()
     assert y[up] / y.max() == pytest.approx(wanted[up] / wanted.max(), abs=0.12)
     plt.close("all")
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 74), (13, 1), (2, 30), (20, 8), (0.5, 5)])
+@pytest.mark.parametrize("limits", [None, (0.0, 0.4), (0.7, 1.0)])
+def test_density_of_rates_is_that_of_a_beta_distribution_up_to_both_ends(
+    a: float, b: float, limits: tuple[float, float] | None
+) -> None:
+    """Against the exact distribution function, at its quantiles instead of random draws."""
+    exact = stats.beta(a, b)
+    draws = exact.ppf((np.arange(4000) + 0.5) / 4000)
+    axis = percent_axis("", limits=limits)
+    x, height = density_on(axis, draws)
+    assert (x[0], x[-1]) == (axis.low, axis.high)
+    edges = np.linspace(axis.low, axis.high, x.size - 1)
+    wanted = np.diff(exact.cdf(edges)) / np.diff(edges)
+    whole = max(wanted.max(), exact.pdf(np.linspace(0.004, 0.996, 249)).max())
+    assert height[1:-1] == pytest.approx(wanted, abs=0.06 * whole)
+    assert (height[0], height[-1]) == pytest.approx((wanted[0], wanted[-1]), abs=0.06 * whole)
 
 
 def test_extreme_rates_and_ratios_are_drawn(ratios: Any) -> None:

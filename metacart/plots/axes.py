@@ -37,6 +37,8 @@ class Axis:
         What lies to the left and to the right of `null`.
     sides_above : bool
         Whether they stand in bold above the rows instead of below the axis.
+    of_rates : bool
+        Whether what it shows ends at 0 and at 1.
     """
 
     low: float
@@ -48,6 +50,7 @@ class Axis:
     null: float | None = None
     sides: tuple[str, str] | None = None
     sides_above: bool = False
+    of_rates: bool = False
 
     @property
     def log(self) -> bool:
@@ -81,7 +84,8 @@ def percent_axis(label: str, *, limits: Limits = None) -> Axis:
     low, high = limits or (0.0, 1.0)
     if limits:
         ticks = tuple(tick / 100 for tick in _round_ticks(100 * low, 100 * high))
-    return Axis(low, high, ticks, tuple(f"{100 * tick:g}" for tick in ticks), label)
+    labels = tuple(f"{100 * tick:g}" for tick in ticks)
+    return Axis(low, high, ticks, labels, label, of_rates=True)
 
 
 # The ticks of a logit axis, from coarse to fine: below one half, and mirrored above.

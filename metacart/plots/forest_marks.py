@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["density_on", "draw_differences", "draw_pooled", "draw_studies", "looks_of"]
 
 Array = NDArray[np.float64]
+_POINTS = 241  # of a density
 
 
 def looks_of(rows: Mapping[str, ForestRow], layout: Layout) -> dict[str, tuple[bool, str]]:
@@ -255,20 +256,37 @@ def density_on(axis: Axis, draws: Array) -> tuple[Array, Array]:
     """Return where the density of draws stands and how high it is, as the axis spaces it."""
     from scipy.stats import gaussian_kde
 
+    if axis.of_rates:
+        return _density_of_rates(axis, draws.ravel())
     low, high = (float(end) for end in axis.straight((axis.low, axis.high)))
+    grid = np.linspace(low, high, _POINTS)
     values = axis.straight(draws.ravel())
-    grid = np.linspace(low, high, 241)
-    if axis.scale == "linear" and (axis.low, axis.high) == (0.0, 1.0):
-        # a rate ends at 0 and 1: by the logit, where it has no ends
-        rates = np.clip(values, 1e-9, 1 - 1e-9)
-        inner = np.linspace(low, high, 243)[1:-1]
-        kernel: Any = gaussian_kde(np.log(rates / (1 - rates)))
-        return inner, kernel(np.log(inner / (1 - inner))) / (inner * (1 - inner))
     finite = values[np.isfinite(values)]
     if np.ptp(finite) == 0:
-        return grid, np.zeros_like(grid)
-    kernel = gaussian_kde(finite)
+        return axis.natural(grid), np.zeros_like(grid)
+    kernel: Any = gaussian_kde(finite)
     return axis.natural(grid), kernel(grid)
+
+
+def _density_of_rates(axis: Axis, rates: Array) -> tuple[Array, Array]:
+    """Return the density of rates, which does not fall off where they end.
+
+    The kernels lie on the logit, where rates have no ends. A height is what they hold between two
+    places over the distance of these: finite also where the density is not.
+    """
+    from scipy.special import logit, ndtr
+    from scipy.stats import gaussian_kde
+
+    edges = np.linspace(axis.low, axis.high, _POINTS - 1)
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    places = np.concatenate([[axis.low], middles, [axis.high]])
+    values = logit(np.clip(rates, 1e-9, 1 - 1e-9))
+    if np.ptp(values) == 0:
+        return places, np.zeros_like(places)
+    width = float(np.sqrt(gaussian_kde(values).covariance.item()))
+    below = np.asarray([ndtr((edge - values) / width).mean() for edge in logit(edges)])
+    heights = np.diff(below) / np.diff(edges)
+    return places, np.concatenate([heights[:1], heights, heights[-1:]])
 
 
 def draw_differences(page: Page, lines: Lines, layout: Layout, *, panel: str, suffix: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,12 @@ from metacart.errors import Fault, InputError, named_options
 from metacart.evidence.columns import counts_of_arms
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, evidence_of
-from metacart.modelling.design import observed_values, scale_of
+from metacart.modelling.design import scale_of
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
 from metacart.plots.facts import (
     Measure,
     axis_words,
+    capital,
     failure_of,
     measure_of,
     null_of,
@@ -27,12 +29,12 @@ from metacart.plots.layout import Column, Key, Page, Panel, Row, intervals, open
 from metacart.plots.marks import spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.numbers import number, span
-from metacart.results.checks import predictive_checks
+from metacart.results.checks import compared, natural, overall, predictive_checks
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from arviz_plots import PlotCollection
-    from numpy.typing import NDArray
 
 __all__ = ["plot_ppc"]
 
@@ -41,6 +43,12 @@ _EXPLANATION = (
     "again, as for a new study of the same size. Intervals are equal-tailed; ties count half in "
     "the probability."
 )
+_OF_ALL = "A spread of all findings has no place on the axis; its numbers stand beside it."
+_OF_ARMS = "Arms without events, or with events only, are drawn as a share of all arms."
+_TOGETHER = {
+    "without events": "Arms without events",
+    "with events only": "Arms with events only",
+}
 _OF_GROUPS = "Counts of two groups as ratios with half an event more on either side."
 
 
@@ -59,7 +67,9 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
     Returns
     -------
     arviz_plots.PlotCollection
-        ``viz`` holds ``replicated`` (95 %), ``replicated_half`` (50 %) and ``observed`` by row.
+        ``viz`` holds ``replicated`` (95 %), ``replicated_half`` (50 %) and ``observed`` by row:
+        each finding, and below a rule what all findings say together (``check:mean`` and so on),
+        for counts also the arms without events and with events only.
 
     Raises
     ------
@@ -84,35 +94,50 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
         raise InputError(
             Fault("fit", "no group posterior_predictive", "a fit as metacart.fit returns it")
         )
-    checks = predictive_checks(fit)
-    checks = checks[checks["check"] == "finding"]
-    half = np.quantile(_replicates(fit), [0.25, 0.75], axis=0)
+    checks = _checks(fit)
     findings, measure = reported(fit), measure_of(scale_of(design_of(fit)))
-    names = [f"finding:{label}" for label in checks["finding"]]
-    ends = list(zip(checks["lower"].tolist(), checks["upper"].tolist(), strict=True))
-    observed, outside = checks["observed"].tolist(), checks["surprising"].tolist()
-    axis = _axis(fit, measure, [*observed, *checks["median"]], ends)
+    alone = checks["check"] == "finding"
+    names = checks["row"].tolist()
+    at = checks[["observed", "lower", "upper", "half_lower", "half_upper"]].T.to_dict("list")
+    drawn = {name: at[n] for n, name in enumerate(names) if not name.endswith("SD")}
+    outside = dict(zip(names, checks["surprising"].tolist(), strict=True))
+    axis = _axis(fit, measure, drawn.values())
     places = {"rate": 0, "ratio": None, "value": 2}[measure]
+    together = {
+        name: _TOGETHER.get(check, capital(check))
+        for name, check in zip(names, checks["check"], strict=True)
+        if check != "finding"
+    }
     cells = {
-        "study": [item.label for item in findings],
-        "arm": [item.arm for item in findings],
-        "evidence": [item.text for item in findings],
+        "study": [*(item.label for item in findings), *together.values()],
+        "arm": [item.arm for item in findings] + [""] * len(together),
+        "evidence": [item.text for item in findings] + checks.loc[~alone, "counted"].tolist(),
         "observed_text": [
-            number(value, measure, places if item.places is None else item.places)
-            for value, item in zip(observed, findings, strict=True)
+            number(value, measure, places if item is None or item.places is None else item.places)
+            for value, item in zip(
+                checks["observed"], [*findings, *([None] * len(together))], strict=True
+            )
         ],
-        "replicated_text": [span(low, high, measure, places) for low, high in ends],
+        "replicated_text": [
+            span(low, high, measure, places)
+            for low, high in zip(checks["lower"], checks["upper"], strict=True)
+        ],
         "p": [f"{p:.2f}" if 0.01 <= p <= 0.99 else f"{p:.3f}" for p in checks["p"]],
     }
     texts = {column: dict(zip(names, values, strict=True)) for column, values in cells.items()}
+    texts["study"] |= {"together": "All findings together"} if together else {}
     unit = "\n%" if measure == "rate" else ""
     counts = counts_of_arms(evidence_of(fit).columns)
-    verdict = _verdict(sum(outside), len(findings))
+    verdict = _verdict(int(checks.loc[alone, "surprising"].sum()), len(findings))
+    rows = [Row(name, shade=n % 2 == 0) for n, name in enumerate(names) if name not in together]
+    if together:
+        rows.append(Row("together", bold=True, ruled=True, space=0.08))
+        rows += [Row(name, shade=n % 2 == 0) for n, name in enumerate(together)]
     with style():
         page = open_page(
-            rows=[Row(name, shade=n % 2 == 0) for n, name in enumerate(names)],
+            rows=rows,
             parts=[
-                Column("study", "Study", texts["study"]),
+                Column("study", "Study", texts["study"], spans=frozenset({"together", *together})),
                 Column("arm", "Arm", texts["arm"]),
                 Column(
                     "evidence",
@@ -134,32 +159,50 @@ def plot_ppc(fit: xr.DataTree, *, file: str | os.PathLike[str] | None = None) ->
             notes=[
                 verdict,
                 _EXPLANATION,
+                *([_OF_ALL] if together else []),
+                *([_OF_ARMS] if checks["counted"].any() else []),
                 *([_OF_GROUPS] if "control_events" in evidence_of(fit) else []),
             ],
             warning=failure_of(fit),
         )
-        _draw(page, names, observed, outside, ends, list(zip(*half, strict=True)))
+        _draw(page, drawn, outside)
+    surprising = [words.lower() for name, words in together.items() if outside[name]]
+    said = f" Of all findings together surprising: {', '.join(surprising) or 'nothing'}."
     alt = (
         f"Posterior predictive check of {title_of(fit)}: {len(findings)} findings, each with the "
-        f"interval of its replicates and the reported value. {verdict}"
+        f"interval of its replicates and the reported value. {verdict}{said if together else ''}"
     )
     return deliver(page.collection, title=title_of(fit), alt=alt, file=file)
 
 
-def _replicates(fit: xr.DataTree) -> NDArray[np.float64]:
-    """Return replicates (draws, findings) on the natural scale."""
+def _checks(fit: xr.DataTree) -> pd.DataFrame:
+    """Return the table of the checks, with rows' names and the middle half of their replicates.
+
+    Numbers of arms become shares of all arms, with what was counted in words.
+    """
     design = design_of(fit)
     draws = fit["posterior_predictive"]["y"].transpose("chain", "draw", "finding").to_numpy()
-    draws = draws.reshape(-1, draws.shape[-1]).astype(np.float64)
-    return observed_values(design, draws)
+    draws = compared(design, draws.reshape(-1, draws.shape[-1]).astype(np.float64))
+    table = predictive_checks(fit)
+    alone = table["check"] == "finding"
+    rows = np.where(alone, "finding:" + table["finding"], "check:" + table["check"])
+    together = overall(design, draws)
+    each = [*draws.T, *(together[name] for name in table.loc[~alone, "check"])]
+    half = natural(design, np.quantile(np.asarray(each), [0.25, 0.75], axis=1))
+    table = table.assign(row=rows, half_lower=half[0], half_upper=half[1], counted="")
+    arms, numbers = int(alone.sum()), ["observed", "lower", "upper", "half_lower", "half_upper"]
+    of_arms = table["check"].isin(list(_TOGETHER))
+    table.loc[of_arms, "counted"] = [f"{n:.0f}/{arms}" for n in table.loc[of_arms, "observed"]]
+    table.loc[of_arms, numbers] /= arms
+    return table
 
 
-def _axis(
-    fit: xr.DataTree, measure: Measure, points: list[float], ends: list[tuple[float, float]]
-) -> Axis:
+def _axis(fit: xr.DataTree, measure: Measure, drawn: Iterable[list[float]]) -> Axis:
     label = axis_words(fit)
     if measure == "rate":
         return percent_axis(label)
+    points = [at[0] for at in drawn]
+    ends = [(at[1], at[2]) for at in drawn]
     if measure == "ratio":
         return ratio_axis(label, points=points, intervals=ends, null=null_of(fit))
     return linear_axis(label, points=points, intervals=ends)
@@ -173,33 +216,23 @@ def _verdict(surprising: int, findings: int) -> str:
     )
 
 
-def _draw(
-    page: Page,
-    names: list[str],
-    observed: list[float],
-    outside: list[bool],
-    ends: list[tuple[float, float]],
-    half: list[tuple[float, float]],
-) -> None:
+def _draw(page: Page, drawn: Mapping[str, list[float]], outside: Mapping[str, bool]) -> None:
     colour = COLOURS["model"]
+    whole = {name: (at[1], at[2]) for name, at in drawn.items()}
+    half = {name: (at[3], at[4]) for name, at in drawn.items()}
+    intervals(page, "replicated", whole, on="checks", colour=colour, width=1.0, arrow=14.0)
     intervals(
-        page, "replicated", dict(zip(names, ends, strict=True)), on="checks", colour=colour,
-        width=1.0, arrow=14.0,
+        page, "replicated_half", half, on="checks", colour=colour, width=4.0, arrow=14.0,
+        alpha=0.45,
     )  # fmt: skip
-    intervals(
-        page, "replicated_half", dict(zip(names, half, strict=True)), on="checks", colour=colour,
-        width=4.0, arrow=14.0, alpha=0.45,
-    )  # fmt: skip
-    values = dict(zip(names, observed, strict=True))
-    flags = dict(zip(names, outside, strict=True))
     page.draw(
         spot,
         "observed",
-        values,
+        {name: at[0] for name, at in drawn.items()},
         on="checks",
-        marker={name: "X" if flags[name] else "o" for name in names},
-        color={name: COLOURS["next" if flags[name] else "ink"] for name in names},
-        size={name: 34.0 if flags[name] else 16.0 for name in names},
+        marker={name: "X" if outside[name] else "o" for name in drawn},
+        color={name: COLOURS["next" if outside[name] else "ink"] for name in drawn},
+        size={name: 34.0 if outside[name] else 16.0 for name in drawn},
         width=0.0,
         clip_on=False,
         zorder=4,

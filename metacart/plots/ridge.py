@@ -222,10 +222,9 @@ def _draw(page: Page, table: pd.DataFrame, draws: Mapping[str, Array]) -> None:
 
 def _shape(axis: Axis, draws: Array) -> Array:
     """Return the places of a hill and its heights, the highest 1, in one row."""
-    if np.ptp(draws) == 0.0:
-        return np.concatenate([np.full(239, draws[0]), np.linspace(1.0, 0.0, 239)])
     x, height = density_on(axis, draws)
-    x, height = (part if len(part) == 239 else part[1:-1] for part in (x, height))
+    if np.ptp(draws) == 0.0:
+        x, height = np.full_like(x, draws[0]), np.linspace(1.0, 0.0, x.size)
     return np.concatenate([x, height / max(float(height.max()), 1e-300)])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["diagnostics", "predictive_checks"]
+__all__ = ["compared", "diagnostics", "natural", "overall", "predictive_checks"]
 
 Array = NDArray[np.float64]
 Predictive = Literal["posterior_predictive", "prior_predictive"]
@@ -144,38 +144,50 @@ def predictive_checks(
 
     refuse_unknown("group", group, get_args(Predictive))
     design = design_of(fit)
-    scale = scale_of(design)
     observed = fit["observed_data"]["y"].to_numpy().astype(float)
     replicated = (fit[group]["y"].transpose("chain", "draw", "finding").to_numpy()).reshape(
         -1, observed.size
     )
-    counts = bool(design.attrs["per"])
-    logs = scale.name == "log" and not counts
-    seen, again = observed, replicated
-    if not logs:
-        seen, again = (observed_values(design, values) for values in (observed, replicated))
+    seen, again = (compared(design, values) for values in (observed, replicated))
     rows = [
         _row("finding", str(label), seen[position], again[:, position])
         for position, label in enumerate(design["finding"].to_numpy())
     ]
-    kind = "geometric " if logs else ""
-    overall: dict[str, Any] = {
-        f"{kind}mean": lambda values: values.mean(axis=-1),
-        f"{kind}SD": lambda values: values.std(axis=-1),
-        "lowest": lambda values: values.min(axis=-1),
-        "highest": lambda values: values.max(axis=-1),
-    }
-    if counts and scale.is_rate:
-        overall["without events"] = lambda rates: (rates == 0).sum(axis=-1).astype(float)
-        overall["with events only"] = lambda rates: (rates == 1).sum(axis=-1).astype(float)
     if observed.size > 1:
-        rows += [
-            _row(name, "", float(statistic(seen)), statistic(again))
-            for name, statistic in overall.items()
-        ]
+        of_all, of_each = overall(design, seen), overall(design, again)
+        rows += [_row(name, "", float(of_all[name]), of_each[name]) for name in of_all]
     table = pd.DataFrame(rows)
     numbers = ["observed", "median", "lower", "upper"]
-    return table.assign(**{name: scale.inverse(table[name]) for name in numbers}) if logs else table
+    return table.assign(**{name: natural(design, table[name].to_numpy()) for name in numbers})
+
+
+def _on_logs(design: xr.Dataset) -> bool:
+    return scale_of(design).name == "log" and not design.attrs["per"]
+
+
+def compared(design: xr.Dataset, values: Array) -> Array:
+    """Return values of the observed variable as they are compared: ratios by their logs."""
+    return values if _on_logs(design) else observed_values(design, values)
+
+
+def natural(design: xr.Dataset, values: Array) -> Array:
+    """Return compared values on the natural scale."""
+    return scale_of(design).inverse(values) if _on_logs(design) else values
+
+
+def overall(design: xr.Dataset, values: Array) -> dict[str, Array]:
+    """Return by check what all findings (the last axis of compared values) say together."""
+    kind = "geometric " if _on_logs(design) else ""
+    found: dict[str, Array] = {
+        f"{kind}mean": values.mean(axis=-1),
+        f"{kind}SD": values.std(axis=-1),
+        "lowest": values.min(axis=-1),
+        "highest": values.max(axis=-1),
+    }
+    if design.attrs["per"] and scale_of(design).is_rate:
+        found["without events"] = (values == 0).sum(axis=-1).astype(float)
+        found["with events only"] = (values == 1).sum(axis=-1).astype(float)
+    return found
 
 
 def _row(check: str, finding: str, observed: float, replicated: Array) -> dict[str, Any]:
