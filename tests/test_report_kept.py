@@ -18,6 +18,7 @@ import metacart as mc
 from metacart.commands import fits as commands
 from metacart.inference import engines
 from metacart.inference import fit as fit_room
+from metacart.report import figures as drawing
 
 CRS = mc.ModelSpec(id="crs", outcome="severe_crs", likelihood="binomial")
 STUDIES = mc.load_studies(mc.BUNDLED / "an2022.toml", mc.BUNDLED / "li2020.toml")
@@ -57,17 +58,35 @@ def written(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_second_report_fits_nothing_and_is_the_same(tmp_path: Path, drawn: list[str]) -> None:
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Count the figures that are drawn."""
+    seen: list[str] = []
+    own = drawing._drawn
+
+    def counted(draw: Any) -> Any:
+        seen.append(draw.func.__name__)
+        return own(draw)
+
+    monkeypatch.setattr(drawing, "_drawn", counted)
+    return seen
+
+
+def test_a_second_report_fits_and_draws_nothing_and_is_the_same(
+    tmp_path: Path, drawn: list[str], figures: list[str]
+) -> None:
     cache = mc.Cache(tmp_path / "kept")
     ask = partial(mc.report, studies=STUDIES, progress=False)
     ask(CRS, out=tmp_path / "out1", cache=cache)
     first = len(drawn)
     assert first == len(cache.made) > 3
     assert cache.used == []
+    assert len(figures) == len(list(tmp_path.glob("out1/crs/*.svg"))) > 4
     drawn.clear()
+    figures.clear()
     again = mc.Cache(tmp_path / "kept")
     ask(CRS, out=tmp_path / "out2", cache=again, executor=Travelling())
-    assert drawn == []
+    assert (drawn, figures) == ([], [])
     assert (len(again.used), again.made) == (first, [])
     assert written(tmp_path / "out1") == written(tmp_path / "out2")
     fits = [mc.load_fit(tmp_path / name / "crs" / "fit.nc") for name in ("out1", "out2")]

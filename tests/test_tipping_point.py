@@ -539,16 +539,17 @@ def test_two_levels_of_a_rate_answer_in_patients_too(rates: xr.DataTree) -> None
 
 
 def test_a_numeric_moderator_has_its_figure_on_the_page(tmp_path: Any) -> None:
+    from metacart.report.figures import Drawer
     from metacart.report.regression_part import regression_part
 
-    spec = COMMON.model_copy(update={"moderators": ("year",)})
-    part: Any = regression_part(fitted(spec, TABLE.assign(year=[2018, 2019, 2021, 2022])), tmp_path)
+    spec, drawer = COMMON.model_copy(update={"moderators": ("year",)}), Drawer(tmp_path)
+    part: Any = regression_part(fitted(spec, TABLE.assign(year=[2018, 2019, 2021, 2022])), drawer)
     name, figure = part.blocks[0].figure
     assert name == "regression-year"
     assert (tmp_path / "regression-year.png").read_bytes()[:4] == b"\x89PNG"
     assert figure.source.startswith("data:image/svg+xml;base64,")
     assert "regression-year" in part.frames
-    assert regression_part(fitted(COMMON, TABLE), tmp_path) is None
+    assert regression_part(fitted(COMMON, TABLE), drawer) is None
 
 
 def test_the_shell_has_the_short_form(counted: xr.DataTree) -> None:

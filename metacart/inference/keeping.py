@@ -1,17 +1,19 @@
-"""A folder in which fits, and what was read from refits, are kept under their keys."""
+"""A folder in which fits, what was read from refits, and figures are kept under their keys."""
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from metacart.errors import Fault, InputError
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "CacheLike", "cache_of", "write_fit"]
 
 _LARGEST = 2 * 1024**3  # bytes
-_ENDINGS = {"fit": ".nc", "read": ".json"}
+_ENDINGS = {"fit": ".nc", "read": ".json", "figure": ".zip"}
+_AGAIN = {"fit": "fit: fitting", "read": "fit: fitting", "figure": "figure: drawing"}
 _SOURCE = "kept_in"
 _logger = logging.getLogger("metacart")
 
@@ -35,7 +38,7 @@ class Cache:
     folder : path
         Made where it does not exist. Several processes may share it.
     fresh : bool
-        Whether to fit anew and to replace what is kept.
+        Whether to fit and draw anew and to replace what is kept.
     say : callable, optional
         Takes one line where a file is damaged or cannot be written; by default it goes to the log.
 
@@ -43,7 +46,7 @@ class Cache:
     ----------
     used, made : list of datetime
         Of each fit and refit that a verb with this object took from the folder, since when it had
-        been kept; and when others were made.
+        been kept; and when others were made. Figures do not count.
 
     Notes
     -----
@@ -51,7 +54,9 @@ class Cache:
     tuning, chains and seed, the versions of Python and of the numerical libraries, and metacart's
     own code. Without a seed the kept fit of any seed answers. A fit by a likelihood that is not a
     shipped one is never kept, for its code cannot be told from other code of the same name. Of a
-    refit only what was read from it is kept. Above 2 GiB the oldest files leave.
+    refit only what was read from it is kept. A figure of a report is known by the values of the
+    fit, the studies and the options that it was drawn from, all of metacart's code and the
+    versions of the libraries that draw. Above 2 GiB the oldest files leave.
 
     Examples
     --------
@@ -108,10 +113,9 @@ class Cache:
 
     def find_fit(self, key: str) -> xr.DataTree | None:
         """Return the fit of a key; none where there is none, or where all is fitted anew."""
-        path = self._path("fit", key)
-        found: xr.DataTree | None = self._found(path, key, _read_fit)
+        found: xr.DataTree | None = self._found("fit", key, _read_fit)
         if found is not None:
-            found.encoding[_SOURCE] = str(path)
+            found.encoding[_SOURCE] = str(self._path("fit", key))
         return found
 
     def keep_fit(self, key: str, fit: xr.DataTree) -> None:
@@ -120,18 +124,16 @@ class Cache:
 
         noted = fit.copy()
         noted.attrs = {**fit.attrs, KEPT_UNDER: key}
-        path = self._path("fit", key)
-        self._kept(path, lambda path: save_fit(noted, path))
+        path = self._kept("fit", key, lambda path: save_fit(noted, path))
         fit.encoding[_SOURCE] = str(path)
         self._shrink()
 
     def find_value(self, key: str) -> Any:
         """Return what was read from the refit of a key; none as for ``find_fit``."""
-        return self._found(self._path("read", key), key, _read_value)
+        return self._found("read", key, _read_value)
 
     def keep_value(self, key: str, value: Any) -> None:
         """Keep numbers, text and arrays; what is none of these is not kept."""
-        from metacart.evidence.exchange.writing import write_files
         from metacart.inference.values import UnknownValueError, packed
 
         try:
@@ -139,12 +141,28 @@ class Cache:
         except UnknownValueError:
             self.made.append(_now())
             return
-        self._kept(self._path("read", key), lambda path: write_files({path: text}, replace=True))
+        self._kept("read", key, lambda path: _write(path, text))
+
+    def find_figure(self, key: str) -> dict[str, bytes] | None:
+        """Return the files of the figure of a key; none as for ``find_fit``."""
+        found: dict[str, bytes] | None = self._found("figure", key, _read_files)
+        return found
+
+    def keep_figure(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Keep the files of a figure, by name."""
+        content = io.BytesIO()
+        with ZipFile(content, "w") as archive:
+            archive.comment = key.encode()
+            for name, each in files.items():
+                archive.writestr(ZipInfo(name), each, ZIP_DEFLATED, 1)
+        self._kept("figure", key, lambda path: _write(path, content.getvalue()))
+        self._shrink()
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / f"{kind}-{key[:40]}{_ENDINGS[kind]}"
 
-    def _found(self, path: Path, key: str, read: Callable[[Path], tuple[Any, Any]]) -> Any:
+    def _found(self, kind: str, key: str, read: Callable[[Path], tuple[Any, Any]]) -> Any:
+        path = self._path(kind, key)
         if self.fresh or not path.is_file():
             return None
         own = value = since = None
@@ -153,17 +171,21 @@ class Cache:
             own, value = read(path)
         if own != key or since is None:
             if path.exists():  # else another process has removed it meanwhile
-                self._tell(f"{path}: damaged, or no kept fit: fitting anew")
+                self._tell(f"{path}: damaged, or no kept {_AGAIN[kind]} anew")
             return None
-        self.used.append(since)
+        if kind != "figure":
+            self.used.append(since)
         return value
 
-    def _kept(self, path: Path, write: Callable[[Path], object]) -> None:
-        self.made.append(_now())
+    def _kept(self, kind: str, key: str, write: Callable[[Path], object]) -> Path:
+        path = self._path(kind, key)
+        if kind != "figure":
+            self.made.append(_now())
         try:
             write(path)
         except InputError as error:
             self._tell(f"not kept: {error.faults[0]}")
+        return path
 
     def _shrink(self) -> None:
         """Let the oldest files leave where all together take too much."""
@@ -234,3 +256,15 @@ def _read_value(path: Path) -> tuple[Any, Any]:
 
     stored = json.loads(path.read_text(encoding="utf-8"))
     return stored["key"], unpacked(stored["value"])
+
+
+def _read_files(path: Path) -> tuple[str, dict[str, bytes]]:
+    with ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+        return archive.comment.decode(), files
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    from metacart.evidence.exchange.writing import write_files
+
+    write_files({path: content}, replace=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["UnknownValueError", "packed", "told", "unpacked"]
 
@@ -84,6 +89,8 @@ def told(value: Any) -> Any:
     import pandas as pd
     import xarray as xr
 
+    from metacart.evidence.collection import Studies
+
     if isinstance(value, partial):
         return ["partial", *map(told, (value.func, value.args, value.keywords))]
     if callable(value):
@@ -91,13 +98,18 @@ def told(value: Any) -> Any:
         if "<" in name:  # a lambda, or a function inside of another
             raise UnknownValueError(name)
         return ["function", value.__module__, name]
+    if isinstance(value, xr.DataTree):
+        return ["fit", _hash(value)]
+    if isinstance(value, Studies):
+        return ["studies", told(list(value)), told(value.vocabulary)]
     if isinstance(value, xr.Dataset):
         variables = {str(name): each for name, each in value.variables.items()}
         return ["dataset", told(variables), told(value.attrs)]
     if isinstance(value, xr.Variable):
         return [list(map(str, value.dims)), told(value.to_numpy())]
     if isinstance(value, pd.DataFrame):
-        return ["table", told({str(name): each.tolist() for name, each in value.items()})]
+        columns = {str(name): each.tolist() for name, each in value.items()}
+        return ["table", told(columns), told(value.index.tolist()), told(value.attrs)]
     if hasattr(value, "model_dump_json"):
         return [type(value).__name__, value.model_dump_json()]
     if is_dataclass(value):
@@ -110,3 +122,28 @@ def told(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [told(each) for each in value]
     return packed(value)
+
+
+def _hash(tree: xr.DataTree) -> str:
+    """Return a hash of all groups: their values, dimensions, coordinates and attributes."""
+    code = hashlib.sha256()
+    for node in sorted(tree.subtree, key=lambda node: node.path):
+        code.update(json.dumps([node.path, _plain(node.attrs)]).encode())
+        for name, each in sorted(node.to_dataset(inherit=False).variables.items()):
+            values = each.to_numpy()
+            plain = values.dtype.kind in "biuf"
+            head = [str(name), list(map(str, each.dims)), list(values.shape), _plain(each.attrs)]
+            head += [values.dtype.str] if plain else [told(values.tolist())]
+            code.update(json.dumps(head).encode())
+            if plain:
+                code.update(np.ascontiguousarray(values).data)
+    return code.hexdigest()
+
+
+def _plain(attributes: Mapping[Any, Any]) -> Any:
+    """Return attributes so that those of a file read as those that were written into it."""
+    return told({str(name): _bare(attributes[name]) for name in sorted(attributes, key=str)})
+
+
+def _bare(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -18,7 +18,15 @@ from metacart.plots.measure import COLOURS, style
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
-__all__ = ["FORMATS", "check_file", "close_figure", "deliver", "save_figure"]
+__all__ = [
+    "FORMATS",
+    "check_file",
+    "close_figure",
+    "deliver",
+    "figure_bytes",
+    "save_figure",
+    "write_figure",
+]
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -96,11 +104,11 @@ def save_figure(collection: PlotCollection, file: str | os.PathLike[str]) -> Pat
     readers who do not see it stands in the SVG's ``desc`` and in the metadata of PNG and PDF.
     """
     path = check_file(file)
-    if collection.backend != "matplotlib":
-        raise InputError(
-            Fault("figure", f"backend '{collection.backend}' draws nothing", "'matplotlib'")
-        )
-    content = _rendered(collection, path.suffix.lower().removeprefix("."))
+    return write_figure(figure_bytes(collection, path.suffix.lower().removeprefix(".")), path)
+
+
+def write_figure(content: bytes, path: Path) -> Path:
+    """Write what ``figure_bytes`` returned, whole or not at all, and return the path."""
     partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +137,12 @@ def deliver(
     return collection
 
 
-def _rendered(collection: PlotCollection, form: str) -> bytes:
+def figure_bytes(collection: PlotCollection, form: str) -> bytes:
+    """Return what the file of a figure holds: ``save_figure`` says when they are the same."""
+    if collection.backend != "matplotlib":
+        raise InputError(
+            Fault("figure", f"backend '{collection.backend}' draws nothing", "'matplotlib'")
+        )
     title = str(collection.viz.attrs.get("title", ""))
     alt = str(collection.viz.attrs.get("alt", ""))
     metadata: dict[str, dict[str, Any]] = {

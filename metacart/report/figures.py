@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metacart.evidence.collection import Studies
-from metacart.plots.files import close_figure, save_figure
+from metacart.inference.keeping import Cache
+from metacart.inference.keys import key_of_call
+from metacart.plots.files import close_figure, figure_bytes, write_figure
 from metacart.plots.flow import plot_flow
 from metacart.plots.forest import plot_forest
 from metacart.plots.leave_one_out import draw_leave_one_out
@@ -23,7 +28,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from arviz_plots import PlotCollection
 
-__all__ = ["Figure", "draw_figures", "draw_flow", "draw_sensitivity", "kept_figure"]
+__all__ = ["Drawer", "Figure", "draw_figures", "draw_flow", "draw_sensitivity"]
+
+_FORMATS = ("svg", "png")
+_FACTS = "facts.json"
 
 _FOREST = (
     "Forest plot: each study as reported and as the model sees it, and at what risk of bias it is."
@@ -67,38 +75,97 @@ class Figure:
     width: int
 
 
-def draw_figures(fit: xr.DataTree, studies: Studies, folder: Path) -> dict[str, Figure]:
-    """Draw the figures of a fit into a folder, as SVG and PNG.
+@dataclass(frozen=True, slots=True)
+class Drawer:
+    """Draws the figures of a question, or takes them from where they are kept.
 
-    Parameters
+    Attributes
     ----------
-    fit : DataTree
-        From ``fit``.
-    studies : Studies
-        All that were given.
     folder : Path
         Beside the page; its name is part of the addresses.
-
-    Returns
-    -------
-    dict of str to Figure
-        ``forest``, ``ppc`` and ``prior-posterior``.
+    cache : Cache or None
+        Where figures are kept; by default each is drawn.
     """
-    forest = kept_figure(plot_forest(fit, studies=studies), "forest", _FOREST, folder)
+
+    folder: Path
+    cache: Cache | None = None
+
+    def figure(
+        self,
+        name: str,
+        caption: str,
+        plot: Callable[..., PlotCollection],
+        /,
+        *given: Any,
+        **options: Any,
+    ) -> Figure:
+        """Write a figure beside the page, as SVG and PNG, and return what stands inside it.
+
+        Parameters
+        ----------
+        name, caption : str
+            Of its files, and what stands below it.
+        plot : callable
+            A function of a module, which draws. All that decides the figure is among what it is
+            called with: a kept figure is known by these values.
+        *given, **options
+            What it is called with where nothing is kept.
+        """
+        key = None if self.cache is None else key_of_call(plot, *given, **options)
+        files = None if key is None or self.cache is None else self.cache.find_figure(key)
+        if files is None or set(files) != {_FACTS, *_FORMATS}:
+            files, warned = _drawn(partial(plot, *given, **options))
+            # what was warned of, such as a font that is missing, may be mended the next time
+            if key is not None and self.cache is not None and not warned:
+                self.cache.keep_figure(key, files)
+        for form in _FORMATS:
+            write_figure(files[form], self.folder / f"{name}.{form}")
+        facts = json.loads(files[_FACTS])
+        content = base64.b64encode(files["svg"]).decode("ascii")
+        return Figure(
+            f"data:image/svg+xml;base64,{content}",
+            facts["alt"] or caption,
+            caption,
+            {form.upper(): f"{self.folder.name}/{name}.{form}" for form in _FORMATS},
+            facts["width"],
+        )
+
+
+def _drawn(draw: Callable[[], PlotCollection]) -> tuple[dict[str, bytes], bool]:
+    """Return a figure as files, and whether the user was warned while it was drawn."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        collection = draw()
+        try:
+            facts = {
+                "alt": str(collection.viz.attrs.get("alt", "")),
+                "width": round(96 * float(collection.viz["figure"].item().get_size_inches()[0])),
+            }
+            files = {form: figure_bytes(collection, form) for form in _FORMATS}
+        finally:
+            close_figure(collection)
+    for each in seen:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    warned = any(issubclass(each.category, UserWarning) for each in seen)
+    return files | {_FACTS: json.dumps(facts).encode()}, warned
+
+
+def draw_figures(fit: xr.DataTree, studies: Studies, drawer: Drawer) -> dict[str, Figure]:
+    """Draw the figures of any fit of one mean: ``forest``, ``ppc`` and ``prior-posterior``."""
+    forest = drawer.figure("forest", _FOREST, plot_forest, fit, studies=studies)
     others = {
-        name: kept_figure(plot(fit), name, caption, folder)
-        for name, (plot, caption) in _PLOTS.items()
+        name: drawer.figure(name, caption, plot, fit) for name, (plot, caption) in _PLOTS.items()
     }
     return {"forest": forest, **others}
 
 
-def draw_flow(spec: ModelSpec, studies: Studies, folder: Path) -> dict[str, Figure]:
+def draw_flow(spec: ModelSpec, studies: Studies, drawer: Drawer) -> dict[str, Figure]:
     """Draw how the studies come to the numbers of a question: the figure ``flow``."""
-    return {"flow": kept_figure(plot_flow(studies, spec), "flow", _FLOW, folder)}
+    return {"flow": drawer.figure("flow", _FLOW, plot_flow, studies, spec)}
 
 
 def draw_sensitivity(
-    fit: xr.DataTree, priors: pd.DataFrame, left: pd.DataFrame | None, folder: Path
+    fit: xr.DataTree, priors: pd.DataFrame, left: pd.DataFrame | None, drawer: Drawer
 ) -> dict[str, Figure]:
     """Draw what an answer hangs on, from the tables that are there already.
 
@@ -110,37 +177,19 @@ def draw_sensitivity(
         From ``prior_sensitivity``.
     left : DataFrame or None
         From ``leave_one_out``; none where nothing can leave.
-    folder : Path
-        Beside the page.
+    drawer : Drawer
+        Draws them.
 
     Returns
     -------
     dict of str to Figure
         ``prior-sensitivity`` where there are other priors, ``leave-one-out`` where studies left.
     """
-    drawn = {}
+    asked: list[tuple[str, str, Callable[..., PlotCollection], pd.DataFrame]] = []
     if not priors["declared"].all():
-        made = draw_prior_sensitivity(fit, priors)
-        drawn["prior-sensitivity"] = kept_figure(made, "prior-sensitivity", _PRIORS, folder)
+        asked.append(("prior-sensitivity", _PRIORS, draw_prior_sensitivity, priors))
     if left is not None:
-        made = draw_leave_one_out(fit, left)
-        drawn["leave-one-out"] = kept_figure(made, "leave-one-out", _LEFT, folder)
-    return drawn
-
-
-def kept_figure(collection: PlotCollection, name: str, caption: str, folder: Path) -> Figure:
-    """Write a figure beside the page and return what stands inside it."""
-    try:
-        width = collection.viz["figure"].item().get_size_inches()[0]
-        for form in ("svg", "png"):
-            save_figure(collection, folder / f"{name}.{form}")
-    finally:
-        close_figure(collection)
-    content = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
-    return Figure(
-        f"data:image/svg+xml;base64,{content}",
-        str(collection.viz.attrs.get("alt", caption)),
-        caption,
-        {form.upper(): f"{folder.name}/{name}.{form}" for form in ("svg", "png")},
-        round(96 * float(width)),
-    )
+        asked.append(("leave-one-out", _LEFT, draw_leave_one_out, left))
+    return {
+        name: drawer.figure(name, words, plot, fit, table) for name, words, plot, table in asked
+    }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metacart.modelling.grades import REPORTED
 from metacart.modelling.reading_grades import REFERENCE
 from metacart.plots.grades import plot_grades
-from metacart.report.figures import kept_figure
+from metacart.report.figures import Drawer
 from metacart.report.parts import Block, Part
 from metacart.report.tables import Column, Table, table_of
 from metacart.report.words import capital, percent
@@ -32,10 +31,10 @@ _NOT_SHOWN = (
 )
 
 
-def grades_part(fit: xr.DataTree, folder: Path) -> Part:
-    """Return the bars of grades and the rates of each study, and draw the figure into a folder."""
+def grades_part(fit: xr.DataTree, drawer: Drawer) -> Part:
+    """Return the bars of grades and the rates of each study, and draw the figure."""
     table = grade_table(fit)
-    figure = kept_figure(plot_grades(fit), "grades", _CAPTION, folder)
+    figure = drawer.figure("grades", _CAPTION, plot_grades, fit)
     return Part(
         title="Each study",
         blocks=(

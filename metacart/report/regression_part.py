@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of
 from metacart.plots.regression import plot_regression
-from metacart.report.figures import kept_figure
+from metacart.report.figures import Drawer
 from metacart.report.parts import Block, Part
 from metacart.report.words import column_words
 from metacart.results.regression import regression_table
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["regression_part"]
 
 
-def regression_part(fit: xr.DataTree, folder: Path) -> Part | None:
+def regression_part(fit: xr.DataTree, drawer: Drawer) -> Part | None:
     """Return a figure along each numeric moderator; none without one.
 
     Parameters
     ----------
     fit : DataTree
         From ``fit``.
-    folder : Path
-        Beside the page, for the figures.
+    drawer : Drawer
+        Draws the figures.
     """
     names = [item.name for item in moderators_of(design_of(fit)) if item.kind == "numeric"]
     if not names:
@@ -38,7 +37,7 @@ def regression_part(fit: xr.DataTree, folder: Path) -> Part | None:
     for name in names:
         words = column_words(name)
         caption = f"What was reported by {words}, and the model's curve through it."
-        drawn = kept_figure(plot_regression(fit, name), f"regression-{name}", caption, folder)
+        drawn = drawer.figure(f"regression-{name}", caption, plot_regression, fit, name)
         frames[f"regression-{name}"] = regression_table(fit, name)
         blocks.append(Block(figure=(f"regression-{name}", drawn)))
     return Part(title="Along a number", blocks=tuple(blocks), frames=frames)

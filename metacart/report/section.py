@@ -29,7 +29,7 @@ from metacart.report.bias_table import bias_table
 from metacart.report.check_words import finding_words, predictive_words
 from metacart.report.contrast_tables import analyses_table, origins_table
 from metacart.report.evidence_tables import discrepancy_tables, evidence_table
-from metacart.report.figures import Figure, draw_figures, draw_flow, draw_sensitivity
+from metacart.report.figures import Drawer, Figure, draw_figures, draw_flow, draw_sensitivity
 from metacart.report.guidelines.items import Found
 from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
@@ -196,7 +196,9 @@ def _touching(question: Question, studies: Studies) -> set[str]:
     return {name for name in names if name}
 
 
-def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
+def unanswered(
+    question: Question, studies: Studies, folder: Path, cache: Cache | None = None
+) -> Section:
     """Return the section of a question that the evidence cannot answer, and write its tables."""
     papers = "this paper" if len(studies) == 1 else f"these {count_of(len(studies), 'paper')}"
     used = question.evidence
@@ -221,7 +223,7 @@ def unanswered(question: Question, studies: Studies, folder: Path) -> Section:
         reasons=tuple(reasons),
         crude=accounts.crude_table(question, studies),
         tables={},
-        figures=draw_flow(question.spec, studies, folder),
+        figures=draw_flow(question.spec, studies, Drawer(folder, cache)),
         files=write_tables(frames, folder),
         record={},
         versions={},
@@ -276,8 +278,9 @@ def answered(
     left = leave_one_out(fit, cache=cache, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
-    time = time_part(fit, studies, folder, cache)
-    asked = absolute_part(fit), regression_part(fit, folder), time
+    drawer = Drawer(folder, cache)
+    time = time_part(fit, studies, drawer)
+    asked = absolute_part(fit), regression_part(fit, drawer), time
     parts = tuple(part for part in asked if part is not None)
     for part in parts:
         frames |= part.frames
@@ -333,9 +336,9 @@ def answered(
         analyses=tuple(map(analyses_table, analyses)),
         predictive=predictive_words(checks, labels, counts, len(basis.studies)),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
-        figures=draw_figures(fit, studies, folder)
-        | draw_sensitivity(fit, others, left, folder)
-        | draw_flow(question.spec, studies, folder),
+        figures=draw_figures(fit, studies, drawer)
+        | draw_sensitivity(fit, others, left, drawer)
+        | draw_flow(question.spec, studies, drawer),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),

@@ -26,7 +26,7 @@ from metacart.report.bias_table import bias_table
 from metacart.report.cells import exact_rate, study_cell, when_cell
 from metacart.report.check_words import finding_words, predictive_words
 from metacart.report.evidence_tables import place_cell
-from metacart.report.figures import draw_flow, kept_figure
+from metacart.report.figures import Drawer, draw_flow
 from metacart.report.grades_part import grades_part
 from metacart.report.model_words import prior_table
 from metacart.report.parts import Block, Part
@@ -69,7 +69,8 @@ def answered_several(
     spec, scale, converged = question.spec, scale_of(design_of(fit)), bool(fit.attrs["converged"])
     summary, checks, sampled = summary_with_errors(fit), predictive_checks(fit), diagnostics(fit)
     used, tool = accounts.studies_shown(question, studies), tool_for(spec)
-    part = _own_part(fit, studies, folder, cache)
+    drawer = Drawer(folder, cache)
+    part = _own_part(fit, studies, drawer)
     frames = {
         "evidence": evidence,
         "account": question.account,
@@ -107,7 +108,7 @@ def answered_several(
         parts=() if part is None else (part,),
         predictive=predictive_words(checks, labels, "total" in evidence, len(basis.studies)),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
-        figures=draw_flow(spec, studies, folder),
+        figures=draw_flow(spec, studies, drawer),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=record_of(fit),
         versions=json.loads(str(fit.attrs["versions"])),
@@ -257,25 +258,25 @@ def _evidence_table(question: Question, studies: Studies) -> Table:
 # --- joint outcomes ------------------------------------------------------------------------------
 
 
-def _own_part(fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None) -> Part | None:
+def _own_part(fit: xr.DataTree, studies: Studies, drawer: Drawer) -> Part | None:
     """Return what only this kind of system shows; none where the rates are all."""
     if fit.attrs["system"] == "joint":
-        return _joint_part(fit, studies, folder, cache)
-    return grades_part(fit, folder) if fit.attrs["system"] == "grades" else None
+        return _joint_part(fit, studies, drawer)
+    return grades_part(fit, drawer) if fit.attrs["system"] == "grades" else None
 
 
-def _joint_part(fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None) -> Part:
+def _joint_part(fit: xr.DataTree, studies: Studies, drawer: Drawer) -> Part:
     """Return what outcomes borrow, and the plane where there is a benefit and a risk."""
     from metacart.errors import InputError
 
-    lent = borrowing(fit, cache=cache)
+    lent = borrowing(fit, cache=drawer.cache)
     frames, blocks = {"borrowing": lent}, []
     try:
         frames["benefit-risk"] = plane = benefit_risk(fit)
     except InputError:  # not one benefit and one risk: there is no plane to draw
         pass
     else:
-        figure = kept_figure(plot_benefit_risk(fit), "benefit-risk", _PLANE, folder)
+        figure = drawer.figure("benefit-risk", _PLANE, plot_benefit_risk, fit)
         blocks += [
             Block(figure=("benefit-risk", figure)),
             Block(table=_plane_table(plane, studies)),

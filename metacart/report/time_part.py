@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metacart.inference.keeping import Cache
 from metacart.inference.records import spec_of
 from metacart.plots.simulated_time import plot_immortal_time
 from metacart.plots.tipping_point import plot_tipping_point
-from metacart.report.figures import kept_figure
+from metacart.report.figures import Drawer
 from metacart.report.parts import Block, Part
 from metacart.report.time_tables import (
     bias_rows,
@@ -47,9 +46,7 @@ _SIMULATED = (
 _TIPPING = "How large a bias tips the answer: the hazard ratio and P(hazard ratio < 1) by its size."
 
 
-def time_part(
-    fit: xr.DataTree, studies: Studies, folder: Path, cache: Cache | None = None
-) -> Part | None:
+def time_part(fit: xr.DataTree, studies: Studies, drawer: Drawer) -> Part | None:
     """Return what immortal time and selection may do to an answer; none for other questions.
 
     Parameters
@@ -58,14 +55,13 @@ def time_part(
         From ``fit``.
     studies : Studies
         Those that were asked.
-    folder : Path
-        Beside the page, for the figures.
-    cache : Cache, optional
-        Where refits are kept.
+    drawer : Drawer
+        Draws the figures; refits are kept where figures are.
     """
     spec = spec_of(fit)
     if spec.likelihood != "hsct":
         return None
+    cache = drawer.cache
     frames: dict[str, pd.DataFrame] = {}
     blocks: list[Block] = []
     if bias_is_prior(fit):
@@ -73,7 +69,7 @@ def time_part(
     if has_bias(fit):
         biases, tipping = bias_sensitivity(fit, cache=cache), tipping_point(fit, cache=cache)
         frames |= {"bias-sensitivity": biases, "tipping-point": tipping}
-        tips = kept_figure(plot_tipping_point(fit, cache=cache), "tipping-point", _TIPPING, folder)
+        tips = drawer.figure("tipping-point", _TIPPING, plot_tipping_point, fit, cache=cache)
         blocks += [
             Block(table=bias_rows(biases), words=bias_words(biases)),
             Block(table=tipping_rows(tipping)),
@@ -86,8 +82,8 @@ def time_part(
     if has_bias(fit) and spec.exposure == "hsct" and spec.outcome in OUTCOMES:
         simulated = simulate_immortal_time(scenario=SIMULATED_PAPERS, outcome=spec.outcome)
         frames["simulated-immortal-time"] = simulated
-        drawn = plot_immortal_time(scenario=SIMULATED_PAPERS, outcome=spec.outcome)
-        figure = kept_figure(drawn, "simulated-immortal-time", _SIMULATED, folder)
+        options = {"scenario": SIMULATED_PAPERS, "outcome": spec.outcome}
+        figure = drawer.figure("simulated-immortal-time", _SIMULATED, plot_immortal_time, **options)
         words = simulated_words(simulated, fit)
         blocks.append(Block(figure=("simulated", figure), words=words))
     return Part(title="Immortal time and selection", blocks=tuple(blocks), frames=frames)

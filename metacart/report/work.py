@@ -102,7 +102,7 @@ class Work:
         own = self.folder / name
         if not question.answerable:
             say(name, "not answerable")
-            return unanswered(question, self.studies, own)
+            return unanswered(question, self.studies, own, self.cache)
         say(name, "fitting")
         evidence = question.evidence
         result = fit(question.spec, evidence, seed=self.seed, cache=self.cache, progress=False)

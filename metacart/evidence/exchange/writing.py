@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["faults_of_new", "study_text", "write_files"]
 
 
-def write_files(files: Mapping[Path, str], *, replace: bool = False) -> None:
+def write_files(files: Mapping[Path, str | bytes], *, replace: bool = False) -> None:
     """Write all files, or none.
 
     Parameters
     ----------
-    files : mapping of Path to str
-        The text of each; folders are made where they do not exist.
+    files : mapping of Path to str or bytes
+        The content of each; folders are made where they do not exist.
     replace : bool
         Whether an existing file may be replaced.
 
@@ -47,7 +47,8 @@ def write_files(files: Mapping[Path, str], *, replace: bool = False) -> None:
         for path, partial in waiting.items():
             with _writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial.write_text(files[path], encoding="utf-8", newline="\n")
+                content = files[path]
+                partial.write_bytes(content.encode() if isinstance(content, str) else content)
         for path, partial in waiting.items():
             with _writing(path):
                 partial.replace(path)
