@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 import metacart as mc
 from metacart import screen
-from metacart.commands import fits, questions, studies
+from metacart.commands import figures, fits, questions, studies
 from metacart.commands.options import FAULTY, INTERRUPTED, OK
 from metacart.errors import Fault, InputError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.add_typer(studies.app, name="studies")
 app.add_typer(questions.app)
 app.add_typer(fits.app)
+app.add_typer(figures.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -103,6 +103,8 @@ def test_help_answers_in_half_a_second() -> None:
         ("account",),
         ("fit",),
         ("forest",),
+        ("plot",),
+        ("predict",),
         ("compare",),
         ("report",),
     ],

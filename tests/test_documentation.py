@@ -73,7 +73,7 @@ def test_a_line_of_shell_names_what_is_there(line: str, capsys: pytest.CaptureFi
 
 
 # what fits takes minutes, and runs by other words in test_cli.py
-FITS = {"fit", "forest", "compare", "report"}
+FITS = {"fit", "forest", "plot", "predict", "compare", "report"}
 SHELL = [
     line.partition("#")[0].split()[3:]
     for kind, code in _blocks("README.md")

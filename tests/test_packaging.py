@@ -103,7 +103,7 @@ def test_the_shell_lines_of_the_readme_have_the_options_they_use(
     shown = capsys.readouterr().out
     assert all(word in shown for word in words if word.startswith("--"))
     names = [word for word in words[1:2] if word in mc.list_models()]
-    assert names or command[0] not in ("fit", "forest", "account")
+    assert names or command[0] not in ("fit", "forest", "account", "predict")
 
 
 @pytest.mark.parametrize("verb", ["compare", "report"])

@@ -24,6 +24,7 @@ __all__ = [
     "fit_tables",
     "forest_rows",
     "level_rows",
+    "prediction_rows",
     "show_agreement",
     "show_fit",
     "surprises",
@@ -233,6 +234,45 @@ def level_rows(fit: xr.DataTree, moderator: str, *first: str) -> Table:
         "What the studies report at each level",
         [Column(moderator), Column("study"), Column("arm", "text"), Column("reported", "number")],
         rows,
+    )
+
+
+def prediction_rows(fit: xr.DataTree, table: pd.DataFrame) -> Table:
+    """Return the answers at stated values of moderators, a row each."""
+    from metacart.inference.records import design_of
+    from metacart.modelling.design import scale_of
+    from metacart.report.result_tables import NAMED
+    from metacart.report.words import capital, column_words, estimate, level_word
+
+    scale = scale_of(design_of(fit))
+    named = [name for name in NAMED if name.replace(" ", "_") in table]
+    keys = [str(name) for name in table.columns[: table.columns.get_loc("beyond_evidence")]]
+
+    def answer(row: Mapping[Hashable, Any], name: str) -> str:
+        column = name.replace(" ", "_")
+        error = row[f"{column}_mcse"]
+        parts = {"median": row[column], "mcse": error}
+        for end in ("lower", "upper"):
+            parts |= {end: row[f"{column}_{end}"], f"mcse_{end}": error}
+        return estimate(parts, scale)
+
+    def stated(row: Mapping[Hashable, Any], name: str) -> str:
+        text = str(row[name]) if name == "reading" else level_word(row[name])
+        return f"{text}*" if row["beyond_evidence"] and name == keys[0] else text
+
+    far = table["beyond_evidence"].any()
+    return table_of(
+        "Median (95 % interval)"
+        + (", all else as in the evidence" if keys and table.attrs["averaged"] else "")
+        + ("; * beyond the evidence" if far else ""),
+        [
+            *(Column(column_words(name)) for name in keys),
+            *(Column(capital(name), "number") for name in named),
+        ],
+        [
+            (*(stated(row, name) for name in keys), *(answer(row, name) for name in named))
+            for row in table.to_dict("records")
+        ],
     )
 
 

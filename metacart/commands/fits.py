@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,10 +19,11 @@ from metacart.commands.fit_words import (
     fit_tables,
     forest_rows,
     level_rows,
+    prediction_rows,
     show_agreement,
     show_fit,
-    surprises,
 )
+from metacart.commands.fitting import check_stated, fit_question, give_verdict, tell_kept
 from metacart.commands.options import (
     NOT_CONVERGED,
     OK,
@@ -34,11 +35,13 @@ from metacart.commands.options import (
     Question,
     Quiet,
     Seed,
+    Stated,
     cache_in,
     check_look,
     check_out,
     folders_of,
     read_question,
+    stated_values,
 )
 from metacart.errors import Fault, InputError, collected, nearest
 from metacart.report import DEFAULT_SEED
@@ -77,7 +80,9 @@ def fit(
     checks = (lambda: check_out(out, (".nc",))), (lambda: cache_in(cache))
     question, collection = read_question(spec, studies, models, *checks)
     kept = cache_in(cache, fresh=fresh, quiet=quiet)
-    result = _fit(question, mc.tabulate(collection, question), draws, seed, quiet, kept)
+    result = fit_question(
+        question, mc.tabulate(collection, question), seed=seed, draws=draws, cache=kept, quiet=quiet
+    )
     mc.save_fit(result, out)
     contrasts = {
         " ".join(map(str, each)): mc.contrast(result, *each) for each in question.contrasts
@@ -86,7 +91,7 @@ def fit(
     show_fit(result, collection, fit_tables(result, collection, kept), contrasts=contrasts)
     if compared is not None:
         show_agreement(compared)
-    return _verdict(result, out, quiet)
+    return give_verdict(result, out, quiet)
 
 
 @app.command(
@@ -160,7 +165,10 @@ def forest(
         further = [str(column) for _, table in questions for column in table.columns]
         check_columns(names, [*dict.fromkeys(further)], option="--columns")
     kept = cache_in(cache, fresh=fresh, quiet=quiet)
-    fits = [_fit(question, table, draws, seed, quiet, kept) for question, table in questions]
+    fits = [
+        fit_question(question, table, seed=seed, draws=draws, cache=kept, quiet=quiet)
+        for question, table in questions
+    ]
     titles = [question.title or str(question.name) for question, _ in questions]
     if len({*titles}) < len(titles):
         titles = [str(question.name) for question, _ in questions]
@@ -178,7 +186,7 @@ def forest(
     statuses = []
     for each in fits:
         show_fit(each, collection, [forest_rows(each)])
-        statuses.append(_verdict(each, out if each is fits[-1] else None, quiet))
+        statuses.append(give_verdict(each, out if each is fits[-1] else None, quiet))
     return max(statuses)
 
 
@@ -205,13 +213,56 @@ def compare(
     evidence = mc.tabulate(collection, question)
     _check_levels(question, evidence, moderator, level, reference)
     kept = cache_in(cache, fresh=fresh, quiet=quiet)
-    result = _fit(question, evidence, draws, seed, quiet, kept)
+    result = fit_question(question, evidence, seed=seed, draws=draws, cache=kept, quiet=quiet)
     from metacart.report.result_tables import contrast_table
 
     table = mc.contrast(result, moderator, level, reference)
     shown = [level_rows(result, moderator, level, reference), contrast_table(table)]
     show_fit(result, collection, shown, contrasts={moderator: table})
-    return _verdict(result, None, quiet)
+    return give_verdict(result, None, quiet)
+
+
+@app.command(
+    epilog="Example: metacart predict retreatment_cr --at scfv=humanized,murine; a curve as a "
+    "table: metacart predict my_models/by_age.toml --at age=5,10,20,40 --out curve.csv"
+)
+def predict(
+    spec: Question,
+    at: Stated = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Every digit too: FILE.csv.")
+    ] = None,
+    studies: Folders = None,
+    models: Models = None,
+    seed: Seed = DEFAULT_SEED,
+    draws: Draws = 4000,
+    cache: Kept = None,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a model and answer at stated values of its moderators.
+
+    Several values with commas between give a row each, of two moderators a row for each pair. A
+    moderator that is not named is averaged over the evidence.
+    """
+    from metacart.evidence.exchange.writing import write_files
+    from metacart.inference.one_mean import refuse_several
+
+    points = stated_values(at, several=True)
+    checks: list[Callable[[], object]] = [lambda: cache_in(cache)]
+    if out is not None:
+        checks.append(lambda: check_out(out, (".csv",)))
+    question, collection = read_question(spec, studies, models, *checks)
+    refuse_several(mc.predict, question, "SPEC")
+    evidence = mc.tabulate(collection, question)
+    check_stated(question, evidence, points)
+    kept = cache_in(cache, fresh=fresh, quiet=quiet)
+    result = fit_question(question, evidence, seed=seed, draws=draws, cache=kept, quiet=quiet)
+    table = mc.predict(result, at=points)
+    show_fit(result, collection, [prediction_rows(result, table)])
+    if out is not None:
+        write_files({out: table.to_csv(index=False)}, replace=True)
+    return give_verdict(result, out, quiet)
 
 
 @app.command(epilog="Example: metacart report cr_rate severe_crs --out two_questions")
@@ -266,7 +317,7 @@ def report(
     screen.say(str(written.page))
     if not quiet:
         screen.note(f"{count_of(len(written.answered), 'question')} answered, seed {written.seed}")
-        _tell_kept(kept)
+        tell_kept(kept)
         for name in written.unanswered:
             screen.note(f"warning: {name}: this evidence cannot answer it; the page says why")
     for name in written.failed:
@@ -317,23 +368,6 @@ def _check_levels(
         raise InputError(faults)
 
 
-def _fit(
-    question: mc.ModelSpec,
-    evidence: pd.DataFrame,
-    draws: int,
-    seed: int,
-    quiet: bool,
-    cache: mc.Cache | None,
-) -> xr.DataTree:
-    if sys.stderr.isatty() and not quiet:
-        screen.note(f"fitting {question.name} to {count_of(len(evidence), 'finding')} …")
-    progress = False if quiet else None
-    result = mc.fit(question, evidence, draws=draws, seed=seed, cache=cache, progress=progress)
-    if not quiet:
-        _tell_kept(cache)
-    return result
-
-
 def _compared(fit: xr.DataTree, cache: mc.Cache | None, quiet: bool) -> pd.DataFrame | None:
     """Return how far the exact engine and NUTS are apart; none, with a note, where one drew."""
     try:
@@ -342,15 +376,6 @@ def _compared(fit: xr.DataTree, cache: mc.Cache | None, quiet: bool) -> pd.DataF
         for fault in error.faults:
             screen.note(f"--agreement: {fault.found}")
     return None
-
-
-def _tell_kept(cache: mc.Cache | None) -> None:
-    """Say that kept fits were used, and since when they were."""
-    if cache is not None and cache.used:
-        new = f", {len(cache.made)} made" if cache.made else ""
-        since = f"{min(cache.used):%Y-%m-%d %H:%M}"
-        fits = count_of(len(cache.used), "kept fit")
-        screen.note(f"{fits} used (since {since}){new}; --fresh fits anew")
 
 
 @contextmanager
@@ -372,16 +397,3 @@ def _begin_quietly() -> None:
     """Keep what libraries say to programmers from the screen, as the command itself does."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-
-
-def _verdict(result: xr.DataTree, out: Path | None, quiet: bool) -> int:
-    """Say what to think of the fit and where it went, and return the exit status."""
-    if not quiet:
-        for surprise in surprises(result):
-            screen.note(f"warning: {surprise}")
-        if out is not None:
-            screen.note(f"wrote {out}")
-    if result.attrs["converged"]:
-        return OK
-    screen.note(f"not converged, must not be used: {result.attrs['gate']}")
-    return NOT_CONVERGED

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,11 +29,13 @@ __all__ = [
     "Question",
     "Quiet",
     "Seed",
+    "Stated",
     "cache_in",
     "check_look",
     "check_out",
     "folders_of",
     "read_question",
+    "stated_values",
 ]
 
 OK, NOT_CONVERGED, FAULTY, INTERRUPTED = 0, 1, 2, 130
@@ -67,6 +70,15 @@ Kept = Annotated[
 Fresh = Annotated[bool, typer.Option("--fresh", help="Fit anew, and replace what is kept.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only results and faults: no progress, no notes.")
+]
+
+Stated = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        metavar="NAME=VALUE",
+        help="Where a moderator stands, such as age=12 or scfv=murine; may be repeated.",
+    ),
 ]
 
 
@@ -122,6 +134,33 @@ def _named_cache(folder: Path, fresh: bool, say: Callable[[str], None]) -> mc.Ca
 
 def _unsaid(_line: str) -> None:
     """Say nothing; a function of this module travels to other processes."""
+
+
+def stated_values(at: Sequence[str] | None, *, several: bool) -> dict[str, Any] | None:
+    """Return what `--at` states by moderator, as text or number; a list where there are several."""
+    found: dict[str, Any] = {}
+    faults = []
+    for text in at or ():
+        name, sign, value = (part.strip() for part in text.partition("="))
+        values = [_number(each.strip()) for each in value.split(",")]
+        if not (name and sign) or "" in values:
+            faults.append(Fault("--at", f"'{text}'", "NAME=VALUE", "age=12"))
+        elif name in found:
+            faults.append(Fault("--at", f"'{name}' is there twice", "each moderator once"))
+        elif len(values) > 1 and not several:
+            faults.append(Fault("--at", f"'{text}'", "one value", "metacart predict takes several"))
+        found[name] = values if len(values) > 1 else values[0]
+    if faults:
+        raise InputError(faults)
+    return found or None
+
+
+def _number(text: str) -> float | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def check_out(out: Path, formats: Sequence[str]) -> None:

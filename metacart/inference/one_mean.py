@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, cast
 
 from metacart.errors import Fault, InputError
 from metacart.inference.records import attribute
+from metacart.modelling.likelihoods import find_system
+from metacart.records.spec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["is_system", "of_one_mean", "several_means"]
+__all__ = ["is_system", "of_one_mean", "refuse_several", "several_means"]
+
+_MARK = "of_one_mean"
 
 
 def is_system(fit: xr.DataTree) -> bool:
@@ -26,14 +30,19 @@ def several_means(fit: object, place: str) -> list[Fault]:
     attributes = getattr(fit, "attrs", {})
     if "system" not in attributes:
         return []
-    return [
-        Fault(
-            place,
-            f"a fit of the {attributes['system']} likelihood, which has several means",
-            "a fit of a likelihood with one mean",
-            str(attributes["instead"]),
-        )
-    ]
+    return [_fault(place, attributes["system"], attributes["instead"])]
+
+
+def refuse_several(verb: Callable[..., object], spec: ModelSpec, place: str) -> None:
+    """Refuse a question of several means for a verb about one, before anything is fitted."""
+    system = find_system(spec)
+    if system is not None and vars(verb).get(_MARK):
+        raise InputError(_fault(place, system.name, system.instead))
+
+
+def _fault(place: str, system: str, instead: str) -> Fault:
+    found = f"a fit of the {system} likelihood, which has several means"
+    return Fault(place, found, "a fit of a likelihood with one mean", instead)
 
 
 def of_one_mean[**P, R](verb: Callable[P, R]) -> Callable[P, R]:
@@ -49,4 +58,5 @@ def of_one_mean[**P, R](verb: Callable[P, R]) -> Callable[P, R]:
             raise InputError(faults)
         return verb(*args, **kwargs)
 
+    vars(checked)[_MARK] = True  # further decorators hand it on
     return checked

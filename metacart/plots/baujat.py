@@ -82,7 +82,7 @@ def plot_baujat(
     if file is not None:
         check_file(file)
     table = baujat_table(fit, likelihoods=likelihoods)
-    table = table.assign(label=labels_of(fit, table["studies"]))
+    table = table.assign(label=labels_of(fit, table["left_out"]))
     names_of_rows = [f"left:{left}" for left in table["left_out"]]
     rows = dict(zip(names_of_rows, table["influence"].astype(float), strict=True))
     at = dict(zip(rows, table["contribution"].astype(float), strict=True))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from metacart.evidence.values import comparison_words
 from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
@@ -14,6 +16,7 @@ from metacart.modelling.measures import ratio_words
 from metacart.modelling.moderators import Moderator, steps_of
 from metacart.records.spec import ModelSpec
 from metacart.records.vocabulary import EXPOSURES, OUTCOMES
+from metacart.results.left_out import cohorts_of
 from metacart.scales import Scale
 
 if TYPE_CHECKING:
@@ -199,10 +202,11 @@ def reported(fit: xr.DataTree) -> list[Reported]:
     return findings
 
 
-def labels_of(fit: xr.DataTree, together: Iterable[str]) -> list[str]:
-    """Return the papers of each group, ``a, b`` by their keys, as a figure names them."""
-    names = dict(zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True))
-    return [", ".join(names[key].label for key in str(keys).split(", ")) for keys in together]
+def labels_of(fit: xr.DataTree, cohorts: Iterable[str]) -> list[str]:
+    """Return the papers of each cohort as a figure names them: ``Doe 2020, Roe 2021``."""
+    labels = np.array([each.label for each in reported(fit)], dtype=object)
+    rows = cohorts_of(fit)
+    return [", ".join(dict.fromkeys(labels[rows[name]])) for name in cohorts]
 
 
 def _text(row: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ def plot_influence(
     table = influence(
         fit, likelihoods=likelihoods, executor=executor, cache=cache, progress=progress
     )
-    labels = labels_of(fit, table["studies"])
+    labels = labels_of(fit, table["left_out"])
     panels = [name for name in _PANELS if table[name].notna().any()]
     with style():
         page = _page(fit, table, labels, panels, backend)

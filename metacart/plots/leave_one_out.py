@@ -8,13 +8,14 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import named_options, refuse_unknown
+from metacart.inference.keeping import CacheLike
 from metacart.inference.one_mean import of_one_mean
-from metacart.inference.records import design_of, evidence_of
+from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.modelling.moderators import level_text
 from metacart.plots.answers import Answers
-from metacart.plots.facts import capital, failure_of, measure_of, name_of, reported, title_of
+from metacart.plots.facts import capital, failure_of, labels_of, measure_of, name_of, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.layout import Column, Page, Panel, Row, open_page
 from metacart.plots.measure import style
@@ -39,6 +40,7 @@ def plot_leave_one_out(
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
+    cache: CacheLike | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str = "matplotlib",
@@ -55,6 +57,8 @@ def plot_leave_one_out(
         Those of the fit, where they are not the shipped ones.
     executor : concurrent.futures.Executor, optional
         Runs what has to be fitted again; one after the other by default.
+    cache : Cache or path, optional
+        As for ``fit``: what is kept there is not fitted again.
     progress : bool, optional
         Whether to show a bar; by default in a terminal or a notebook.
     file : path, optional
@@ -89,7 +93,9 @@ def plot_leave_one_out(
     refuse_unknown("backend", backend, _BACKENDS)
     if file is not None:
         check_file(file)
-    table = leave_one_out(fit, at=at, likelihoods=likelihoods, executor=executor, progress=progress)
+    table = leave_one_out(
+        fit, at=at, likelihoods=likelihoods, executor=executor, cache=cache, progress=progress
+    )
     return draw_leave_one_out(fit, table, at=at, file=file, backend=backend)
 
 
@@ -123,12 +129,9 @@ def _sorted(table: pd.DataFrame, answers: Answers) -> Answers:
 
 def _labels(fit: xr.DataTree, table: pd.DataFrame) -> dict[str, str]:
     """Return the papers that leave, as a figure names them, by row."""
-    names = dict(zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True))
-    rows = table.drop_duplicates("row")
-    return {
-        row: ", ".join(names[study].label for study in studies.split(", ")) if studies else ""
-        for row, studies in zip(rows["row"], rows["studies"], strict=True)
-    }
+    rows = table.drop_duplicates("row").set_index("row")["left_out"]
+    left = rows[rows != ""]
+    return {_ALL: "", **dict(zip(left.index, labels_of(fit, left), strict=True))}
 
 
 def _page(

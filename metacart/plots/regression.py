@@ -98,7 +98,8 @@ def plot_regression(
     Examples
     --------
     >>> import metacart as mc
-    >>> spec = mc.load_model("cr_rate").model_copy(update={"moderators": ("year",)})
+    >>> along = {"moderators": ("year",), "reference": {"year": 2020}}
+    >>> spec = mc.load_model("cr_rate").model_copy(update=along)
     >>> mc.plot_regression(mc.fit(spec), "year", file="year.png")  # doctest: +SKIP
     """
     refuse_unknown("backend", backend, _BACKENDS)

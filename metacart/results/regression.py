@@ -78,7 +78,8 @@ def regression_table(
     Examples
     --------
     >>> import metacart as mc
-    >>> spec = mc.load_model("cr_rate").model_copy(update={"moderators": ("year",)})
+    >>> along = {"moderators": ("year",), "reference": {"year": 2020}}
+    >>> spec = mc.load_model("cr_rate").model_copy(update=along)
     >>> mc.regression_table(mc.fit(spec), "year")  # doctest: +SKIP
     """
     import pandas as pd
