@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from scipy import stats
 
 import metacart as mc
@@ -342,3 +343,24 @@ def test_the_figure_shows_ranks_between_bands(calibrated, tmp_path):
         assert np.mean(ranks <= at) - at == pytest.approx(departure, abs=1e-12)
     assert "80 simulated data sets" in pc.viz.attrs["title"]
     assert "tau: ranks uniform" in pc.viz.attrs["alt"]
+
+
+def test_many_quantities_fit_a_page_and_no_words_leave_it(calibrated):
+    names = [f"beta moderator[level {n}]" for n in range(24)]
+    names.append("beta of a moderator with a long name [level of a long name]")
+    ranks = dict.fromkeys(names, calibrated.attrs["ranks"]["tau"])
+    table = pd.DataFrame({"quantity": names, "coverage": 0.912, "uniform": True, "covers": True})
+    table.loc[3, ["uniform", "covers"]] = False
+    table.attrs = calibrated.attrs | {"ranks": ranks}
+    figure = mc.plot_calibration(table).get_viz("figure")
+    wide, high = figure.get_size_inches()
+    assert high / wide < 247 / 178  # of the print area of a page
+    figure.canvas.draw()
+    for axes in figure.axes:
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert min(box.x0, box.y0) >= 0
+            assert box.x1 <= figure.bbox.x1
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert shown.count("ranks not uniform;\n91.2 % covered, not 95 %") == 1
+    plt.close(figure)

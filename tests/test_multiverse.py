@@ -317,3 +317,23 @@ def test_the_curve_shows_the_table(table: pd.DataFrame, tmp_path: Path) -> None:
         name: texts[f"choice:{name}"].get_window_extent().y0 for name in ("population", "tau")
     }
     assert heights["population"] > heights["tau"]  # what moves the answer stands first
+
+
+def test_universes_without_numbers_are_told(table: pd.DataFrame) -> None:
+    """What is not drawn is said, with the options that all of it shares."""
+    lost = table.copy()
+    lost.attrs = table.attrs
+    numbers = ["median", "lower", "upper"]
+    lost.loc[lost["universe"] == 4, numbers] = np.nan
+    said = mc.plot_multiverse(lost, backend="none").viz.attrs
+    assert "4 universes" in said["title"]
+    assert said["alt"].endswith(
+        "1 of 4 universes has no numbers and is not drawn; the table says why."
+    )
+    option = table["population"].iloc[0]
+    lost.loc[lost["population"] == option, numbers] = np.nan
+    lost.loc[lost["population"] != option, numbers] = table.loc[
+        table["population"] != option, numbers
+    ]
+    said = mc.plot_multiverse(lost, backend="none").viz.attrs["alt"]
+    assert f"2 of 4 universes have no numbers and are not drawn, all with {option};" in said

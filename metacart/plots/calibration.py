@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from metacart.plots.measure import (
     SMALL_LINE,
     drawable,
     style,
+    text_width,
     warn_of_letters,
     wrap,
 )
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["plot_calibration"]
 
 Array = NDArray[np.float64]
-_WIDE, _BODY = 2.35, 2.0  # inches of one plot with its texts, its title not counted
+_WIDE, _BODY = 2.35, 1.56  # inches of one plot, its title, verdict and x label not counted
 _INNER, _AXES = _WIDE - 0.55, 1.15
+_LABEL = 0.15  # below the lowest plots
 _COLUMNS = 4
 _NOTE = (
     "Lines: the share of simulated data sets whose true value has at most this rank in its "
@@ -95,8 +98,15 @@ def plot_calibration(
     notes = [(wrap(_NOTE, columns * _WIDE - MARGIN, size=SMALL), "muted")]
     foot = sum(SMALL_LINE * (text.count("\n") + 1) + 0.04 for text, _ in notes) + MARGIN
     titles = [wrap(name, _WIDE - 2 * MARGIN, bold=True) for name in ranks]
-    high = _BODY + LINE * max(title.count("\n") for title in titles)
-    size = (columns * _WIDE + MARGIN, rows * high + foot)
+    found: dict[str, Any] = {row["quantity"]: row for row in table.to_dict("records")}
+    verdicts = [_verdict(found[name], room=_INNER + 0.3) for name in ranks]
+    tops, y = [], 0.0  # of each row, and the height of all
+    for row in range(rows):
+        own = slice(row * columns, (row + 1) * columns)
+        y += LINE * (1 + max(title.count("\n") for title in titles[own]))
+        tops.append(y)
+        y += _BODY + SMALL_LINE * max(verdict.count("\n") for verdict in verdicts[own])
+    size = (columns * _WIDE + MARGIN, y + _LABEL + 0.08 + foot)
     warn_of_letters(ranks)
     with style():
         collection = PlotCollection.wrap(
@@ -108,7 +118,9 @@ def plot_calibration(
         )
         collection.map(_fill, "band", data=data["band"])
         collection.map(_line, "ranks", data=data["ranks"])
-        _dress(collection, table, data, titles, size=size, high=high, columns=columns)
+        right = [bool(found[name]["uniform"] and found[name]["covers"]) for name in ranks]
+        texts = list(zip(titles, verdicts, right, strict=True))
+        _dress(collection, data, texts, size=size, tops=tops, columns=columns)
         write_notes(collection, notes, size, foot)
     number = len(next(iter(ranks.values())))
     title = f"Calibration over {number:,} simulated data sets"
@@ -168,22 +180,22 @@ def _fill(da: Any, target: Any, **_: Any) -> Any:
 
 def _dress(
     collection: PlotCollection,
-    table: pd.DataFrame,
     data: xr.Dataset,
-    titles: list[str],
+    texts: list[tuple[str, str, bool]],
     *,
     size: tuple[float, float],
-    high: float,
+    tops: list[float],
     columns: int,
 ) -> None:
     width, total = size
     reach = 1.12 * float(np.abs([data["ranks"].sel(plot_axis="y"), *_edges(data)]).max())
-    found = table.set_index("quantity")
-    for n, (name, title) in enumerate(zip(data["quantity"].to_numpy(), titles, strict=True)):
+    names = data["quantity"].to_numpy()
+    for n, (name, (title, verdict, right)) in enumerate(zip(names, texts, strict=True)):
         plot = collection.get_target(None, {"quantity": name})
         row, column = divmod(n, columns)
+        lowest = n + columns >= len(names)
         left = MARGIN + column * _WIDE + 0.38
-        bottom = total - (row + 1) * high + 0.52
+        bottom = total - tops[row] - 0.1 - _AXES
         plot.set_position((left / width, bottom / total, _INNER / width, _AXES / total))
         plot.set(xlim=(0.0, 1.0), ylim=(-reach, reach), xticks=[0.0, 0.25, 0.5, 0.75, 1.0])
         plot.set_xticklabels(["0", "0.25", "0.5", "0.75", "1"])
@@ -196,15 +208,15 @@ def _dress(
         plot.tick_params(length=3, width=0.7, labelsize=SMALL, pad=2)
         plot.locator_params(axis="y", nbins=5)
         plot.set_title(drawable(title), fontsize=SIZE, fontweight="bold", pad=4)
-        plot.set_xlabel("rank of the true value", fontsize=SMALL, labelpad=2)
+        if lowest:
+            plot.set_xlabel("rank of the true value", fontsize=SMALL, labelpad=2)
         if column == 0:
             plot.set_ylabel("share of data sets − rank", fontsize=SMALL, labelpad=2)
-        right = bool(found.loc[name, "uniform"]) and bool(found.loc[name, "covers"])
         plot.annotate(
-            _verdict(found.loc[name]),
+            verdict,
             (0.5, 0),
             xycoords="axes fraction",
-            xytext=(0, -72 * 0.34),
+            xytext=(0, -72 * (0.19 + _LABEL * lowest)),
             textcoords="offset points",
             ha="center",
             va="top",
@@ -218,12 +230,14 @@ def _edges(data: xr.Dataset) -> list[xr.DataArray]:
     return [data["band"].sel(edge=edge) for edge in ("lower", "upper")]
 
 
-def _verdict(row: pd.Series[Any]) -> str:
+def _verdict(row: Mapping[Any, Any], *, room: float = np.inf) -> str:
+    """Return what is found of a quantity, in two lines where one has no room."""
     ranks = "ranks uniform" if row["uniform"] else "ranks not uniform"
     covers = "" if row["covers"] else ", not 95 %"
-    return f"{ranks}; {100 * row['coverage']:.1f} % covered{covers}"
+    text = f"{ranks}; {100 * row['coverage']:.1f} % covered{covers}"
+    return text if text_width(text, size=SMALL) <= room else text.replace("; ", ";\n")
 
 
 def _alt(title: str, table: pd.DataFrame) -> str:
-    parts = [f"{row['quantity']}: {_verdict(row)}" for _, row in table.iterrows()]
+    parts = [f"{row['quantity']}: {_verdict(row.to_dict())}" for _, row in table.iterrows()]
     return f"{title}. {'. '.join(parts)}."

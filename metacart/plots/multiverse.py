@@ -29,7 +29,7 @@ __all__ = ["plot_multiverse"]
 _BACKENDS = ("matplotlib", "none")
 _HIGH, _TOP, _AXIS = 2.3, 0.34, 0.16  # inches: of the curve, above it, between it and the choices
 _LINE, _SPACE = 0.19, 0.07  # of an option, and above a choice
-_NARROW, _WIDE = 3.2, 7.0  # of the curve
+_NARROW, _WIDE = 3.2, 4.7  # of the curve: with its words it fits the page of a journal
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class _Curve:
     headings: dict[str, float]
     high: float  # of all choices
     wide: float
+    missing: str  # which universes are not drawn
 
 
 @named_options
@@ -99,12 +100,15 @@ def plot_multiverse(
         page = _page(curve, ranked, backend)
         _draw_curve(page, curve)
         _draw_choices(page, curve, list(ranked["choice"]))
-    title = f"{table.attrs['title']}: {len(curve.rows)} universes"
+    number_of = int((table["estimand"] == estimand).sum())
+    title = f"{table.attrs['title']}: {number_of} universes"
     return deliver(page.collection, title=title, alt=_alt(title, curve, ranked), file=file)
 
 
 def _curve(table: pd.DataFrame, ranked: pd.DataFrame, estimand: str) -> _Curve:
-    rows = table[(table["estimand"] == estimand) & table["median"].notna()]
+    rows = table[table["estimand"] == estimand]
+    missing = _missing(rows, list(table.attrs["choices"]))
+    rows = rows[rows["median"].notna()]
     rows = rows.sort_values(["median", "universe"], kind="stable", ignore_index=True)
     measure: Measure = table.attrs["measure"]
     label = f"{capital(estimand)}: {table.attrs['axis']}"
@@ -130,18 +134,34 @@ def _curve(table: pd.DataFrame, ranked: pd.DataFrame, estimand: str) -> _Curve:
             options[choice, option] = y + _LINE / 2
             y += _LINE
     wide = float(np.clip(0.055 * len(rows), _NARROW, _WIDE))
-    return _Curve(rows, estimand, measure, axis, options, headings, y, wide)
+    return _Curve(rows, estimand, measure, axis, options, headings, y, wide, missing)
+
+
+def _missing(rows: pd.DataFrame, choices: list[str]) -> str:
+    """Say how many universes have no numbers, and which options all of these share."""
+    lost = rows[rows["median"].isna()]
+    if lost.empty:
+        return ""
+    shared = [
+        str(lost[choice].iloc[0])
+        for choice in choices
+        if len(set(lost[choice])) == 1 < len(set(rows[choice]))
+    ]
+    which = f", all with {' and '.join(shared)}" if shared and len(lost) > 1 else ""
+    have = "have no numbers and are" if len(lost) > 1 else "has no numbers and is"
+    return f"{len(lost)} of {len(rows)} universes {have} not drawn{which}; the table says why."
 
 
 def _page(curve: _Curve, ranked: pd.DataFrame, backend: str) -> Page:
     places = 1 if curve.measure == "rate" else 2
+    unit = " percentage points" if curve.measure == "rate" else ""
     means = {
         (choice, option): float(curve.rows.loc[curve.rows[choice] == option, "median"].mean())
         for choice, option in curve.options
     }
     moved = {
         row["choice"]: (
-            f"\u2002{number(row['range'], curve.measure, places)} between means, "
+            f"\u2002{number(row['range'], curve.measure, places)}{unit} between means, "
             f"{100 * row['share']:.0f} % of the variance"
         )
         for row in ranked.to_dict("records")
@@ -167,7 +187,8 @@ def _page(curve: _Curve, ranked: pd.DataFrame, backend: str) -> Page:
         "differ, and the share of the variance of all medians that its options explain by "
         "themselves."
     )
-    footer = measure_footer([note], "", key, width - 2 * MARGIN)
+    notes = [text for text in (curve.missing, note) if text]
+    footer = measure_footer(notes, "", key, width - 2 * MARGIN)
     body = _TOP + _HIGH + _AXIS + curve.high
     total = body + 0.12 + footer.height + MARGIN
     names = [f"universe:{n}" for n in curve.rows["universe"]]
@@ -323,5 +344,5 @@ def _alt(title: str, curve: _Curve, ranked: pd.DataFrame) -> str:
     ]
     return (
         f"{title}. {capital(curve.estimand)}: medians from {low}{unit} to {high}{unit}. "
-        f"{'; '.join(said)}."
+        f"{'; '.join(said)}.{f' {curve.missing}' if curve.missing else ''}"
     )
