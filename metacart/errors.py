@@ -119,10 +119,25 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "a table"
     text = repr(value) if isinstance(value, str | list | tuple) else str(value)
+    if "\n" in text:  # a table, an array, a fit
+        return f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 _LONGEST = 60
+_EVENT_FREE = dict.fromkeys(("efs", "pfs", "lfs", "rfs", "dfs"), "event_free_survival")
+_ABBREVIATED = {
+    **_EVENT_FREE,
+    "cr": "complete_remission",
+    "cri": "complete_remission",
+    "mrd": "mrd_negative_remission",
+    "os": "overall_survival",
+    "icans": "neurotoxicity",
+    "nrm": "non_relapse_death",
+    "hct": "hsct",
+    "sct": "hsct",
+    "all": "b-all",
+}
 
 
 class OptionError(InputError, TypeError):
@@ -165,10 +180,12 @@ def collected(faults: list[Fault]) -> Iterator[None]:
 def nearest(word: object, allowed: Iterable[object]) -> str:
     """Return ``"did you mean 'x'?"`` for the closest allowed word, or an empty string.
 
-    Capital letters make no difference.
+    Capital letters make no difference, and what the field abbreviates is its word: CR, OS, ICANS.
     """
     words = {str(name).casefold(): str(name) for name in reversed([*allowed])}
-    close = difflib.get_close_matches(str(word).casefold(), words, n=1, cutoff=0.6)
+    wanted = str(word).casefold()
+    wanted = wanted if _ABBREVIATED.get(wanted) not in words else _ABBREVIATED[wanted]
+    close = difflib.get_close_matches(wanted, words, n=1, cutoff=0.6)
     return did_you_mean(words[close[0]]) if close else ""
 
 

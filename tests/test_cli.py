@@ -116,6 +116,13 @@ def test_help_shows_an_example(command: tuple[str, ...], run: Callable[..., Run]
     assert f"Example: {' '.join(('metacart', *command))}" in result.out
 
 
+def test_a_list_of_commands_shows_whole_sentences(run: Callable[..., Run]) -> None:
+    for command in ((), ("studies",)):
+        commands = run(*command, "--help").out.partition("Commands:")[2]
+        assert commands
+        assert "..." not in commands
+
+
 def test_version(run: Callable[..., Run]) -> None:
     assert run("--version") == (0, f"metacart {mc.__version__}\n", "")
 
@@ -257,6 +264,46 @@ def test_every_fault_of_options_model_and_studies_at_once(
     assert lines[2].startswith("doe2020.toml:")
     assert "21" in lines[2]
     assert len(lines) == 3
+
+
+def test_every_fault_of_several_models_and_of_the_figure_at_once(
+    run: Callable[..., Run], here: Path
+) -> None:
+    (here / "file.txt").write_text("not a folder")
+    options = ("--out", "x.gif", "--width", "-3", "--cache", "file.txt", "--studies", "nix")
+    result = run("forest", "cr_rat", "sever_crs", *options)
+    assert (result.status, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert lines[:2] == [
+        "--out: 'x.gif'; allowed: a file ending in .svg or .png or .pdf; try: x.svg",
+        "--width: -3.0; allowed: inches, up to 40",
+    ]
+    places = ["--out", "--width", "--cache", "model", "nix", "model"]
+    assert sorted(line.split(": ")[0] for line in lines) == sorted(places)
+
+
+def test_a_model_that_is_named_twice_is_not_drawn_beside_itself(run: Callable[..., Run]) -> None:
+    result = run("forest", "cd22_cr", "cd22_cr", "--out", "x.svg")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "SPEC: 'cd22_cr' stands twice; allowed: each model once, under an id of its own\n"
+    )
+
+
+def test_folders_and_names_that_lead_nowhere(run: Callable[..., Run], here: Path) -> None:
+    (here / "empty").mkdir()
+    (here / "other.toml").write_text(MODEL)
+    for arguments, message in (
+        (("account", "empty"), "try: this is a folder: name a .toml file in it, or give it as the"),
+        (("account", "cr_rate", "--models", "empty"), "in this folder; allowed: one file a quest"),
+        (("account", "cr_rate", "--studies", "empty"), "in this folder; allowed: one file a paper"),
+        (("account", "ohter.toml"), "try: did you mean 'other.toml'?"),
+    ):
+        result = run(*arguments)
+        assert (result.status, result.out) == (2, "")
+        assert message in result.err
+    # what has its ending alone in common is not alike
+    assert "did you mean" not in run("account", "zyx.toml").err
 
 
 # ---- what bad input gets

@@ -630,6 +630,14 @@ def test_exports_that_cannot_be(
 # ---- pinned and compared
 
 
+def test_an_unknown_format_hides_no_unknown_model(run: Runner) -> None:
+    result = run("studies", "export", "--format", "xls", "--model", "cr_rat")
+    assert (result.status, result.out) == (2, "")
+    first, second = result.err.splitlines()
+    assert first.startswith("--format: 'xls' is not known; allowed: 'csv'")
+    assert second.endswith("try: did you mean 'cr_rate'?")
+
+
 def test_manifest(run: Runner, write: Write, study_data: Make, here: Path) -> None:
     path = write(study_data(), "mine/doe2020.toml")
     absent = run("studies", "manifest", "mine")

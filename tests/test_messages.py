@@ -18,6 +18,7 @@ from metacart.inference.records import spec_text
 from metacart.records import fields, schema, shapes
 from metacart.records.spec import ModelSpec
 from metacart.records.study import Arm, Finding, Study
+from metacart.records.vocabulary import OUTCOMES
 from metacart.results.choices import changed
 
 Make = Callable[..., dict[str, Any]]
@@ -456,6 +457,21 @@ def test_what_is_shown_is_short_and_in_the_words_of_a_file() -> None:
     assert shown(True) == "true"
     assert shown({"a": 1}) == "a table"
     assert shown("x" * 100) == f"'{56 * 'x'}..."
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("CR", "complete_remission"),
+        ("OS", "overall_survival"),
+        ("LFS", "event_free_survival"),
+        ("ICANS", "neurotoxicity"),
+        ("CRS ", "crs"),
+    ],
+)
+def test_what_the_field_abbreviates_is_its_word(word: str, meant: str) -> None:
+    assert nearest(word, OUTCOMES) == f"did you mean '{meant}'?"
+    assert nearest("CR", ["crs", "relapse"]) == "did you mean 'crs'?"
 
 
 def test_capital_letters_make_no_difference_to_the_nearest_word() -> None:

@@ -64,6 +64,41 @@ def test_studies_go_by_name() -> None:
         mc.fit("cr_rate", mc.load_studies())
 
 
+def test_a_frame_of_another_library_is_named_and_how_to_turn_it() -> None:
+    class DataFrame:
+        def to_pandas(self) -> None: ...
+
+    DataFrame.__module__ = "polars.dataframe.frame"
+    with pytest.raises(InputError) as refusal:
+        mc.fit(COUNTS, DataFrame())  # type: ignore[arg-type]
+    assert str(refusal.value) == (
+        "evidence: a polars DataFrame; allowed: a DataFrame of pandas; try: evidence.to_pandas()"
+    )
+
+
+def test_a_table_in_the_place_of_question_or_studies_says_where_it_belongs() -> None:
+    with pytest.raises(InputError) as refusal:
+        mc.fit(TABLE, COUNTS)  # type: ignore[arg-type]
+    assert str(refusal.value).startswith("model: a DataFrame is no path; ")
+    assert str(refusal.value).endswith("its table second: fit(spec, evidence)")
+    with pytest.raises(InputError, match=r"studies: a DataFrame; .*fit\(spec, table\)"):
+        mc.fit("cr_rate", studies=TABLE)
+
+
+def test_fits_side_by_side_go_by_name() -> None:
+    with pytest.raises(InputError, match=r"fit: a list; .*a dict with a name for each"):
+        mc.plot_forest([1, 2])  # type: ignore[arg-type]
+
+
+def test_what_a_terminal_shows_is_short_and_without_defaults() -> None:
+    spec = mc.ModelSpec(likelihood="binomial", moderators=["scfv"])
+    assert repr(spec) == "ModelSpec(likelihood='binomial', moderators=('scfv',))"
+    assert repr(mc.load_studies()["an2022"]) == "Study(an2022: 4 arms, 35 findings)"
+    assert repr(mc.LIKELIHOODS["two_arm"]).startswith("Likelihood('two_arm': ")
+    assert repr(mc.LIKELIHOODS["joint"]).startswith("System('joint': ")
+    assert all(len(repr(each)) < 120 for each in mc.LIKELIHOODS.values())
+
+
 def test_a_column_that_stands_twice_is_named() -> None:
     twice = pd.concat([TABLE, TABLE[["events", "study"]]], axis=1)
     (line,) = refused(COUNTS, twice)
@@ -87,6 +122,13 @@ def test_missing_columns_are_told_together_with_what_to_rename() -> None:
     assert "names are in lower case: rename 'Study' to 'study'" in lines[0]
     (line,) = refused(COUNTS, TABLE.set_index("study"))
     assert "table.reset_index()" in line
+    assert lines[2].endswith("rename 'n' to 'total', if that is what it holds")
+    lines = refused(COUNTS, TABLE.set_axis(["studlab", "n events", "Sample size"], axis=1))
+    assert [line.split("try: ")[1].split(",")[0] for line in lines] == [
+        "rename 'studlab' to 'study'",
+        "rename 'n events' to 'events'",
+        "rename 'Sample size' to 'total'",
+    ]
     (line,) = refused(NORMAL, RATIOS.drop(columns="ratio"))
     assert line.startswith("column 'ratio': this column is missing")
 
@@ -103,6 +145,11 @@ def test_a_missing_column_hides_no_faulty_cell() -> None:
     ("cells", "hint"),
     [
         (["9", "5", "13", "2"], "this is text: table['events'].astype(int)"),
+        (["9/10", 5, 13, 2], "9 in the column of events, 10 in that of the total"),
+        (["9 of 10", 5, 13, 2], "9 in the column of events, 10 in that of the total"),
+        (["40 %", 5, 13, 2], "not the percentage: conversions.percentage_to_count finds them"),
+        (["n.r.", 5, 13, 2], "leave the row out where the number is not reported"),
+        (["9 CR", 5, 13, 2], "a number without words or signs"),
         ([True, False, True, False], "numbers instead of true and false"),
         ([None, None, 1, 2], "fill it in, or leave the row out"),
     ],

@@ -39,7 +39,9 @@ from metacart.commands.options import (
     cache_in,
     check_look,
     check_out,
+    check_width,
     folders_of,
+    in_options,
     read_question,
     stated_values,
 )
@@ -144,21 +146,30 @@ def forest(
     look = {"layout": layout, "sort": sort, "axis": axis, "prediction": prediction}
     names = None if columns is None else [name.strip() for name in columns.split(",")]
 
-    def check() -> None:
-        faults: list[Fault] = []
+    faults: list[Fault] = []
+    with collected(faults):
+        check_out(out, (".svg", ".png", ".pdf"))
+    for option, value in look.items():
         with collected(faults):
-            check_out(out, (".svg", ".png", ".pdf"))
-        for option, value in look.items():
-            with collected(faults):
-                check_look(option, value)
-        if faults:
-            raise InputError(faults)
-
+            check_look(option, value)
+    with collected(faults):
+        check_width(width)
+    with collected(faults):
+        cache_in(cache)
     questions = []
-    for number, spec in enumerate(specs):
-        checks = [check, lambda: cache_in(cache)] if number == 0 else []
-        question, collection = read_question(spec, studies, models, *checks)
-        questions.append((question, mc.tabulate(collection, question)))
+    for spec in specs:
+        with collected(faults):
+            question, collection = read_question(spec, studies, models)
+            questions.append((question, mc.tabulate(collection, question)))
+    given = [question.name for question, _ in questions]
+    faults += [
+        Fault("SPEC", f"'{name}' stands twice", "each model once, under an id of its own")
+        for name in dict.fromkeys(given)
+        if given.count(name) > 1
+    ]
+    if faults:
+        # what several models have in common, such as their studies, is told once
+        raise InputError(dict.fromkeys(faults))
     if names is not None:
         from metacart.plots.forest_columns import check_columns
 
@@ -172,17 +183,18 @@ def forest(
     titles = [question.title or str(question.name) for question, _ in questions]
     if len({*titles}) < len(titles):
         titles = [str(question.name) for question, _ in questions]
-    mc.plot_forest(
-        fits[0] if len(fits) == 1 else dict(zip(titles, fits, strict=True)),
-        studies=collection,
-        file=out,
-        columns=names,
-        width=width,
-        layout=layout or "default",
-        sort=sort,
-        axis=axis,
-        prediction="density" if prediction == "density" else "bar",
-    )
+    with in_options("axis", "width"):
+        mc.plot_forest(
+            fits[0] if len(fits) == 1 else dict(zip(titles, fits, strict=True)),
+            studies=collection,
+            file=out,
+            columns=names,
+            width=width,
+            layout=layout or "default",
+            sort=sort,
+            axis=axis,
+            prediction="density" if prediction == "density" else "bar",
+        )
     statuses = []
     for each in fits:
         show_fit(each, collection, [forest_rows(each)])

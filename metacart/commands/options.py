@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +34,9 @@ __all__ = [
     "cache_in",
     "check_look",
     "check_out",
+    "check_width",
     "folders_of",
+    "in_options",
     "read_question",
     "stated_values",
 ]
@@ -126,10 +129,20 @@ def cache_in(folder: Path | None, *, fresh: bool = False, quiet: bool = False) -
 
 
 def _named_cache(folder: Path, fresh: bool, say: Callable[[str], None]) -> mc.Cache:
-    try:
+    with in_options("cache"):
         return mc.Cache(folder, fresh, say)
+
+
+@contextmanager
+def in_options(*names: str) -> Iterator[None]:
+    """Name what is refused within as the shell does, ``--width`` for ``width``."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(replace(fault, place="--cache") for fault in error.faults) from None
+        raise InputError(
+            replace(fault, place=f"--{fault.place}") if fault.place in names else fault
+            for fault in error.faults
+        ) from None
 
 
 def _unsaid(_line: str) -> None:
@@ -174,6 +187,14 @@ def check_out(out: Path, formats: Sequence[str]) -> None:
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise InputError(Fault("--out", f"'{above}' cannot be written to", "a folder of yours"))
+
+
+def check_width(width: float | None) -> None:
+    """Refuse what is no width of a figure before anything is fitted."""
+    from metacart.plots.forest_options import check_width as check
+
+    with in_options("width"):
+        check(width)
 
 
 def check_look(option: str, value: str | None) -> None:

@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: metacart vocabulary")
 def vocabulary(studies: Folders = None) -> int:
-    """Show the words of study files and models: outcomes, exposures, populations."""
+    """Show the words of study files and models, with their meaning."""
     for table in vocabulary_tables(mc.load_studies(*folders_of(studies)).vocabulary):
         screen.show_table(table)
     return OK
@@ -25,7 +25,7 @@ def vocabulary(studies: Folders = None) -> int:
 
 @app.command(epilog="Example: metacart account cr_rate")
 def account(spec: Question, studies: Folders = None, models: Models = None) -> int:
-    """Show which findings a model uses, and by which rule it leaves others out."""
+    """Show which findings a model uses, and why others are left out."""
     question, collection = read_question(spec, studies, models)
     for table in account_tables(question, collection):
         screen.show_table(table)

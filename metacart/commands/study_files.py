@@ -42,7 +42,7 @@ def new(
         bool, typer.Option("--template", help="Ask nothing: write a template to fill in.")
     ] = False,
 ) -> int:
-    """Start a study file: by questions on a terminal, else as a template.
+    """Start a study file: by questions on a terminal, or a template.
 
     In a template what is not known stands empty or as a comment; `studies check` lists it. No
     number is made up to pass the check: it could end up in an answer. What the questions write has
@@ -113,7 +113,7 @@ def schema(
         typer.Option(metavar="FILE", help="Write it there, in the place of an older one."),
     ] = None,
 ) -> int:
-    """Print the JSON Schema of study files, with which editors complete and check them."""
+    """Print the JSON Schema by which editors check study files."""
     from metacart.evidence.exchange.writing import write_files
     from metacart.records.schema import study_schema
 

@@ -30,7 +30,7 @@ _MOST = 4
 
 @app.command(epilog="Example: metacart studies overlap")
 def overlap(studies: Folders = None) -> int:
-    """List the papers that share patients, or may share them without saying so."""
+    """List the papers that share patients, or may share them."""
     collection = mc.load_studies(*folders_of(studies))
     found = mc.overlap(collection)
     for table in _overlap_tables(found, mc.cohorts(collection)):
@@ -77,7 +77,10 @@ def coverage(
     ] = None,
     studies: Folders = None,
 ) -> int:
-    """Show which outcome is reported by which arm, darker where there are more findings."""
+    """Show which outcome is reported by which arm.
+
+    A sign is darker where there are more findings.
+    """
     if out is not None:
         check_out(out, (".svg", ".png", ".pdf"))
     collection = mc.load_studies(*folders_of(studies))

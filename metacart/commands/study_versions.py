@@ -10,7 +10,7 @@ import typer
 import metacart as mc
 from metacart import screen
 from metacart.commands.options import FAULTY, OK, Folders, Models, folders_of, read_question
-from metacart.errors import refuse_unknown
+from metacart.errors import Fault, InputError, collected, refuse_unknown
 from metacart.screen import count_of
 
 __all__ = ["app"]
@@ -42,11 +42,16 @@ def export(
     from metacart.evidence.exchange.export import FORMATS, exported
     from metacart.evidence.exchange.writing import write_files
 
-    refuse_unknown("--format", wanted, FORMATS)
-    if model is None:
-        question, collection = None, mc.load_studies(*folders_of(studies))
-    else:
-        question, collection = read_question(model, studies, models)
+    faults: list[Fault] = []
+    with collected(faults):
+        refuse_unknown("--format", wanted, FORMATS)
+    with collected(faults):
+        if model is None:
+            question, collection = None, mc.load_studies(*folders_of(studies))
+        else:
+            question, collection = read_question(model, studies, models)
+    if faults:
+        raise InputError(faults)
     made = exported(collection, wanted, question)
     if out is None:
         screen.write(made.text)
@@ -69,7 +74,7 @@ def manifest(
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Pin the files as they are now.")] = False,
 ) -> int:
-    """Hold study files against the hashes of their manifest, or pin them anew."""
+    """Hold study files against their pinned hashes, or pin them anew."""
     from metacart.evidence.source import as_path
     from metacart.evidence.versions.manifest import (
         evidence_hash,

@@ -133,23 +133,19 @@ def load_model(model: PathLike, *, folder: PathLike | None = None) -> ModelSpec:
     >>> mc.load_model("cr_rate").outcome
     'complete_remission'
     """
-    path = as_path(
-        model,
-        name="model",
-        allowed="the name of a model, the path of a .toml file, or a ModelSpec",
-        attempt=f"one of {', '.join(list_models(folder))}",
-    )
+    attempt = f"one of {', '.join(list_models(folder))}"
+    if hasattr(model, "columns"):
+        attempt = "the question first and its table second: fit(spec, evidence)"
+    allowed = "the name of a model, the path of a .toml file, or a ModelSpec"
+    path = as_path(model, name="model", allowed=allowed, attempt=attempt)
     if path.suffix != ".toml" and path.name == str(model):
         names = list_models(folder)
         if path.name not in names:
-            raise InputError(
-                Fault(
-                    "model",
-                    f"'{path.name}' is not known",
-                    ", ".join(names),
-                    nearest(path.name, names) or "or the path of a .toml file",
-                )
-            )
+            hint = nearest(path.name, names) or "or the path of a .toml file"
+            if path.is_dir():
+                hint = "this is a folder: name a .toml file in it, or give it as the models"
+            found = f"'{path.name}' is not known"
+            raise InputError(Fault("model", found, ", ".join(names), hint))
         path = _models_in(folder) / f"{path.name}.toml"
     source = Source.read(path, headings=("model", "report"))
     data = dict(source.data)
@@ -196,14 +192,14 @@ def list_models(folder: PathLike | None = None) -> tuple[str, ...]:
     >>> "cr_rate" in mc.list_models()
     True
     """
-    return tuple(path.stem for path in toml_files(_models_in(folder)))
+    return tuple(path.stem for path in toml_files(_models_in(folder), of="question"))
 
 
 def _models_in(folder: PathLike | None) -> Path:
     return _MODELS if folder is None else as_path(folder, name="models")
 
 
-def toml_files(folder: Path) -> list[Path]:
+def toml_files(folder: Path, *, of: str = "paper") -> list[Path]:
     """Return the .toml files of a folder by name, leaving out the hidden ones that editors make."""
     if not folder.is_dir():
         raise InputError(missing(folder))
@@ -214,7 +210,7 @@ def toml_files(folder: Path) -> list[Path]:
     ]
     if not files:
         raise InputError(
-            Fault("", "no .toml file in this folder", "one file a paper", path=shown_path(folder))
+            Fault("", "no .toml file in this folder", f"one file a {of}", path=shown_path(folder))
         )
     return files
 

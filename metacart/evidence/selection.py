@@ -189,6 +189,10 @@ def _collection(studies: Iterable[Study]) -> Studies:
     """Return loaded studies as they are, and gate those that were made in Python."""
     if isinstance(studies, Studies):
         return studies
+    if hasattr(studies, "columns"):
+        allowed = "the result of load_studies, or studies made in Python"
+        hint = "fit(spec, table) takes a table; import_studies makes studies of one"
+        raise InputError(Fault("studies", f"a {type(studies).__name__}", allowed, hint))
     alone = isinstance(studies, str | os.PathLike | Study) or not isinstance(studies, Iterable)
     collection: list[Any] = [studies] if alone else list(studies)
     strangers = [each for each in collection if not isinstance(each, Study)]

@@ -73,9 +73,10 @@ def missing(path: Path) -> Fault:
         found = "no such file or folder"
     if path.is_dir():
         found, names = "a folder, not a file", []
-    return Fault(
-        "", found, "a .toml file, or a folder of them", nearest(path.name, names), shown_path(path)
-    )
+    # a shared ending makes no name like another
+    alike = [name for name in names if nearest(path.stem, [Path(name).stem])]
+    hint = nearest(path.name, alike)
+    return Fault("", found, "a .toml file, or a folder of them", hint, shown_path(path))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,19 @@ __all__ = [
 # beyond this no paper's numbers lie
 _LARGEST = 1e12
 _SHOWN_ROWS = 8
+_SHARE = re.compile(r"\s*[\d.,]+\s*%\s*")
+_PAIR = re.compile(r"\s*(\d+)\s*(?:/|of)\s*(\d+)\s*")
+# what papers and other programs call these columns
+_OTHER_NAMES = {
+    "study": ("author", "authors", "trial", "slab", "studlab", "paper"),
+    "events": ("event", "r", "x", "xi", "cases", "responders", "n_events"),
+    "total": ("n", "ni", "size", "sample_size", "patients", "n_total"),
+    "estimate": ("yi", "te", "effect"),
+    "se": ("sei", "sete", "std_error", "standard_error"),
+    "lower": ("ci_low", "ci_lower", "lcl", "low"),
+    "upper": ("ci_high", "ci_upper", "ucl", "high"),
+    "ratio": ("hr", "or", "rr"),
+}
 
 
 def is_missing(value: Any) -> bool:
@@ -74,7 +88,15 @@ def _found_elsewhere(evidence: pd.DataFrame, name: str, have: list[str]) -> str:
         return f"names are in lower case: rename '{alike[0]}' to '{name}'"
     if name in evidence.index.names:
         return "it is the index of the table: table.reset_index() makes it a column"
+    called = [column for column in have if _plain(column) in _OTHER_NAMES.get(name, ())]
+    if called:
+        return f"rename '{called[0]}' to '{name}', if that is what it holds"
     return nearest(name, have) or f"add or rename a column to '{name}'"
+
+
+def _plain(column: str) -> str:
+    """Return a heading as a name: ``Sample size`` is ``sample_size``."""
+    return "_".join(re.findall(r"[a-z0-9]+", column.casefold()))
 
 
 def name_faults(evidence: pd.DataFrame, column: str) -> list[Fault]:
@@ -183,6 +205,12 @@ def _cell_hint(value: Any, name: str, *, whole: bool) -> str:
         try:
             float(value)
         except ValueError:
+            if _SHARE.fullmatch(value):
+                return "the counts, not the percentage: conversions.percentage_to_count finds them"
+            if pair := _PAIR.fullmatch(value):
+                return f"{pair[1]} in the column of events, {pair[2]} in that of the total"
+            if not any(sign.isdigit() for sign in value):
+                return "leave the row out where the number is not reported"
             return "a number without words or signs"
         return f"this is text: table['{name}'].astype({kind})"
     if isinstance(value, bool | np.bool_):

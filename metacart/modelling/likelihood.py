@@ -63,7 +63,7 @@ class Parameter:
     identified: Callable[[Data], bool] = _always
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Likelihood:
     """How a finding is observed.
 
@@ -160,6 +160,9 @@ class Likelihood:
     shift: Callable[[Data, Parameters], Any] = _no_shift
     prepare: Callable[[Data, Priors], dict[str, Array]] = _nothing
     draw: Callable[[Array, Data, Priors, np.random.Generator], dict[str, Array]] = _nothing
+
+    def __repr__(self) -> str:
+        return f"Likelihood({self.name!r}: {self.title})"
 
     @property
     def shared(self) -> tuple[str, ...]:

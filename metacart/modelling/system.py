@@ -43,7 +43,7 @@ class Split:
     likelihood: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class System:
     """A likelihood of several outcomes, stages or grades: it has no single mu.
 
@@ -122,3 +122,6 @@ class System:
     scales: tuple[str, ...] = ("logit",)
     random_effects: tuple[RandomEffects, ...] = ("normal",)
     split: Split | None = None
+
+    def __repr__(self) -> str:
+        return f"System({self.name!r}: {self.title})"

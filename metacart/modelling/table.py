@@ -40,9 +40,11 @@ def as_table(spec: ModelSpec, evidence: object) -> pd.DataFrame:
     import pandas as pd
 
     if not isinstance(evidence, pd.DataFrame):
-        raise InputError(
-            Fault("evidence", f"a {type(evidence).__name__}", "a DataFrame", _as_frame(evidence))
-        )
+        kind = type(evidence).__name__
+        if kind == "DataFrame":  # of another library, such as polars
+            kind = f"{type(evidence).__module__.partition('.')[0]} DataFrame"
+        hint = _as_frame(evidence)
+        raise InputError(Fault("evidence", f"a {kind}", "a DataFrame of pandas", hint))
     if evidence.columns.nlevels > 1:
         hint = "table.columns = table.columns.get_level_values(-1)"
         raise InputError(

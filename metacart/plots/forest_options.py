@@ -30,6 +30,11 @@ def fits_of(fit: xr.DataTree | Mapping[str, xr.DataTree]) -> dict[str, xr.DataTr
     """Return the fits by their names; one alone has none."""
     import xarray as xr
 
+    if isinstance(fit, list | tuple):
+        hint = 'a dict with a name for each: {"one": fit, "other": fit_2}'
+        raise InputError(
+            Fault("fit", f"a {type(fit).__name__}", "one fit, or several by name", hint)
+        )
     if isinstance(fit, xr.DataTree) or not isinstance(fit, Mapping):
         return {"": fit}  # what is no fit is refused by the first that reads it
     fits = cast("Mapping[str, xr.DataTree]", fit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
@@ -25,6 +25,14 @@ class Record(BaseModel):
     def contradictions(self) -> list[Fault]:
         """Return what its keys, each valid by itself, cannot be together."""
         return []
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show what is not so by default: the others would hide it."""
+        for name, value in super().__repr_args__():
+            field = type(self).model_fields.get(name or "")
+            default = field and field.get_default(call_default_factory=True, validated_data={})
+            if field is None or value != default:
+                yield name, value
 
     @model_validator(mode="after")
     def _coherent(self, info: ValidationInfo) -> Self:

@@ -237,6 +237,10 @@ class Study(RootRecord):
     risk_of_bias: RiskOfBias = RiskOfBias()
     note: Text | None = None
 
+    def __repr__(self) -> str:
+        arms, findings = len(self.arms), len(self.findings)
+        return f"Study({self.id}: {arms} arm{'s' * (arms != 1)}, {findings} findings)"
+
     @property
     def label(self) -> str:
         """What a figure calls the study: its own label, else first author and year."""
