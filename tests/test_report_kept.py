@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import metacart as mc
-from metacart.commands import fits as commands
+from metacart.commands.workers import workers
 from metacart.inference import engines
 from metacart.inference import fit as fit_room
 from metacart.report import figures as drawing
@@ -206,6 +206,6 @@ def test_how_many_processes_make_a_report(
 
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Pool)
-    with commands._workers(jobs, questions) as executor:
+    with workers(jobs, questions) as executor:
         assert (executor is None) == (expected is None)
     assert made == ([] if expected is None else [(expected, "spawn", "_begin_quietly")])

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,21 +40,18 @@ from metacart.commands.options import (
     read_question,
     stated_values,
 )
+from metacart.commands.workers import workers
 from metacart.errors import Fault, InputError, collected, nearest
 from metacart.report import DEFAULT_SEED
 from metacart.screen import count_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     import pandas as pd
     import xarray as xr
 
 __all__ = ["app"]
 
 app = typer.Typer()
-
-_MOST_JOBS = 4  # each holds the engines and a fit in memory
 
 
 @app.command(epilog="Example: metacart fit cr_rate --out cr_rate.nc")
@@ -313,7 +305,7 @@ def report(
     """Answer the questions on one page."""
     progress = False if quiet else None
     kept = cache_in(cache, fresh=fresh, quiet=quiet)
-    with _workers(jobs, len(specs) if specs else None) as executor:
+    with workers(jobs, len(specs) if specs else None) as executor:
         written = mc.report(
             specs or None,
             out=out,
@@ -388,24 +380,3 @@ def _compared(fit: xr.DataTree, cache: mc.Cache | None, quiet: bool) -> pd.DataF
         for fault in error.faults:
             screen.note(f"--agreement: {fault.found}")
     return None
-
-
-@contextmanager
-def _workers(jobs: int | None, questions: int | None) -> Iterator[Executor | None]:
-    """Give processes that take a question each; none where one does as well."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    number = min(jobs or min((os.cpu_count() or 1), _MOST_JOBS), questions or sys.maxsize)
-    if number < 2:
-        yield None
-        return
-    context = get_context("spawn")  # threads of numerical libraries do not survive a fork
-    with ProcessPoolExecutor(number, context, initializer=_begin_quietly) as executor:
-        yield executor
-
-
-def _begin_quietly() -> None:
-    """Keep what libraries say to programmers from the screen, as the command itself does."""
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
