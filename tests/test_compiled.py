@@ -246,6 +246,14 @@ def test_the_density_is_called_with_data_of_every_kind(monkeypatch):
         density, gradient = expected(beta, seen, scale)
         assert value == pytest.approx(density, rel=1e-12)
         np.testing.assert_allclose(slopes, gradient, rtol=1e-12)
+    # another process, or one that has dropped it, finds the code on disk, with data of its own
+    kept._ENTRIES.clear()
+    loaded = compiled(model(y, 0.8)).function
+    assert (loaded.compiled_logp_func._cache_hits, loaded.compiled_expand_func._cache_hits) == (
+        1,
+        1,
+    )
+    assert evaluated(loaded, beta)[1] == pytest.approx(expected(beta, y, 0.8)[0], rel=1e-12)
     # what is not finite says so, the gradient first
     assert evaluated(function, np.full(3, np.nan))[0] == [-1, 3]
     assert evaluated(function, np.full(3, 1e200))[0] == [-1, 4]
@@ -269,7 +277,8 @@ def test_a_nutpie_that_asks_for_other_functions_keeps_its_own(monkeypatch):
         fail()
     assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
     monkeypatch.setattr(compile_pymc, "_make_c_expand_func", lambda other: other)
-    with quick_entry():
+    with quick_entry() as options:
+        assert options == {}
         assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
     monkeypatch.delattr(compile_pymc, "_make_c_expand_func")
     with quick_entry():

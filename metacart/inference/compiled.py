@@ -140,10 +140,10 @@ def compiled(model: pm.Model) -> Compiled:
 def _compile(model: pm.Model) -> Any:
     import nutpie
 
-    with warnings.catch_warnings(), quick_entry():
+    with warnings.catch_warnings(), quick_entry() as options:
         # numba and pytensor warn about their own caches; nothing there is for our reader
         warnings.simplefilter("ignore")
-        return nutpie.compile_pymc_model(model, backend="numba")
+        return nutpie.compile_pymc_model(model, backend="numba", **options)
 
 
 def _data(model: pm.Model) -> dict[str, NDArray[Any]]:

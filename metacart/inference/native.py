@@ -2,7 +2,8 @@
 
 PyTensor keeps the machine code of a density on disk, so that the next process only loads it. What
 nutpie puts around it to hand over the data is compiled anew in each process, and takes several
-times as long as all the rest; here the same is written out for the data of one model.
+times as long as all the rest. Here the same is written out for the data of one model, and kept on
+disk beside the density.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +58,27 @@ def expansion(size, expanded, point, values, user_data):
 
 
 @contextmanager
-def quick_entry() -> Iterator[None]:
-    """Let nutpie compile these functions in place of its own, where it still asks for them so."""
+def quick_entry() -> Iterator[dict[str, Any]]:
+    """Let nutpie compile these functions in place of its own, where it still asks for them so.
+
+    Yields
+    ------
+    dict of str to Any
+        Options for nutpie to compile them with.
+    """
     from nutpie import compile_pymc
+    from pytensor import config
 
     own: dict[str, Any] = {"_make_c_logp_func": _density, "_make_c_expand_func": _expansion}
     with _LOCK:
         theirs = {name: getattr(compile_pymc, name, None) for name in own}
-        if any(_parameters(theirs[name]) != _parameters(own[name]) for name in own):
-            yield
+        known = all(_parameters(theirs[name]) == _parameters(own[name]) for name in own)
+        if not known or find_spec("pytensor.link.numba.cache") is None:
+            yield {}
             return
         vars(compile_pymc).update(own)
         try:
-            yield
+            yield {"cache": bool(config.numba__cache)}
         finally:
             vars(compile_pymc).update(theirs)
 
@@ -117,8 +129,10 @@ def _made(
 ) -> Callable[..., int]:
     from numba import carray
     from nutpie.compile_pymc import address_as_void_pointer
+    from pytensor.link.numba.cache import compile_numba_function_src
 
     scope: dict[str, Any] = {
+        "__name__": __name__,
         "inner": inner,
         "carray": carray,
         "pointer": address_as_void_pointer,
@@ -132,9 +146,22 @@ def _made(
         place = f"pointer(addresses[{_word(user_data.dtype, key)}])"
         data += f", carray({place}, {array.shape}, type_{array.dtype.name})"
     words = user_data.dtype.itemsize // np.dtype(np.uintp).itemsize
-    exec(code.replace("{words}", str(words)).replace("{data}", data), scope)
-    made: Callable[..., int] = scope["density" if "def density" in code else "expansion"]
+    code = code.replace("{words}", str(words)).replace("{data}", data)
+    name = code.partition("(")[0].split()[-1]
+    made: Callable[..., int] = compile_numba_function_src(
+        code, name, scope, cache_key=_key(code, inner)
+    )
     return made
+
+
+def _key(code: str, inner: Any) -> str:
+    """Return under which name a function is kept that calls another."""
+    import pytensor
+    from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
+
+    # what is not kept itself is known by nothing that another process could find
+    known = CACHED_SRC_FUNCTIONS.get(inner.py_func) or uuid4().hex
+    return sha256(f"{pytensor.__version__} {known} {code}".encode()).hexdigest()
 
 
 def _word(record: np.dtype[np.void], key: str) -> int:
