@@ -20,6 +20,7 @@ import metacart as mc
 from metacart.errors import InputError
 from metacart.plots.axes import logit_axis, percent_axis, ratio_axis
 from metacart.plots.forest_layouts import LAYOUTS
+from metacart.plots.forest_options import check_part
 
 COUNTS = {"likelihood": "binomial", "outcome": "complete_remission", "random_effects": "none"}
 GROUPS = {
@@ -523,6 +524,74 @@ def test_the_figure_is_as_high_as_its_rows_and_as_wide_as_asked(
     assert str(error.value).endswith(" inches with these columns; try: fewer columns")
     least = float(str(error.value).split("at least ")[1].split(" ")[0])
     assert size("long names", width=least)[0] == pytest.approx(least)
+
+
+def test_a_part_of_many_studies_has_rows_and_what_is_pooled_is_of_all(
+    fits: dict[str, xr.DataTree],
+) -> None:
+    fit = fits["sixty"]
+    whole = [*drawn(draw(fit, sort="name"), "crude")]
+    pages = [draw(fit, sort="name", part=part) for part in ((1, 25), (26, 50), (51, 99))]
+    assert [row for pc in pages for row in drawn(pc, "crude")] == whole
+    assert len(whole) == 60
+    average = mc.forest_table(fit).query("label == 'population average'")["shrunken"].item()
+    for pc, rows in zip(pages, ("1 to 25", "26 to 50", "51 to 60"), strict=True):
+        said = f"Rows {rows} of 60 of studies; what is pooled is of all."
+        assert said in notes(pc)
+        assert pc.viz.attrs["alt"].endswith(said)
+        assert texts(pc, "estimate")["summary:population average"] == f"{100 * average:.0f}"
+    assert "of 60 of studies" not in notes(draw(fit))
+
+
+def test_a_block_of_a_part_has_its_heading_and_its_summary_below_its_last_study(
+    fits: dict[str, xr.DataTree],
+) -> None:
+    def rows(part: tuple[int, int] | None) -> list[str]:
+        found = [*texts(draw(fits["many subgroups"], part=part), "study")]
+        return [row for row in found if row.split(":")[0] in ("heading", "study", "subgroup")]
+
+    whole = rows(None)
+    assert whole[:4] == [
+        "heading:a", "study:s0", "study:s3", "subgroup:a, population average",
+    ]  # fmt: skip
+    assert rows((1, 1)) == whole[:2]
+    assert rows((2, 2)) == [whole[0], *whole[2:4]]
+    assert rows((2, 7)) == [whole[0], *whole[2:]]
+
+
+def test_more_studies_than_a_figure_holds_are_refused(
+    fits: dict[str, xr.DataTree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError) as error:
+        check_part(None, 301)
+    assert str(error.value) == (
+        "part: 301 rows of studies in one figure; allowed: at most 300; try: part=(1, 60), "
+        "part=(61, 120) and so on, also after sort='weight'; forest_table has every row"
+    )
+    assert check_part(None, 300) == check_part((1, 400), 300) == ""
+    said = "Rows 900 to 1,000 of 1,000 of studies; what is pooled is of all."
+    assert check_part((900, 1199), 1000) == said
+    monkeypatch.setattr("metacart.plots.forest_options.MOST", 3)
+    with pytest.raises(InputError, match="part: 4 rows of studies in one figure"):
+        mc.plot_forest(fits["four"])
+    assert len(drawn(draw(fits["four"], part=(2, 4)), "crude")) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ((302, 310), "part: (302, 310), but there are 301 rows of studies; allowed: places from 1"),
+        ((5, 4), "part: (5, 4); allowed: the places of the first and of the last study, from 1"),
+        ((0, 4), "part: (0, 4); allowed"),
+        ("first", "part: 'first'; allowed"),
+        ((1.0, 3), "part: (1.0, 3); allowed"),
+        ((1, 2, 3), "part: (1, 2, 3); allowed"),
+    ],
+)
+def test_what_is_no_part_is_refused(part: Any, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_part(part, 301)
+    assert message in str(error.value)
 
 
 def test_the_density_of_the_next_study_is_that_of_its_draws() -> None:

@@ -40,6 +40,7 @@ def plot_forest(
     headings: Mapping[str, str] | None = None,
     extra: pd.DataFrame | None = None,
     sort: str | None = None,
+    part: tuple[int, int] | None = None,
     subgroups: str | Literal[False] | None = None,
     single_study_summaries: bool = False,
     shrunken: bool | None = None,
@@ -77,6 +78,10 @@ def plot_forest(
         The order of the studies, inside their subgroups: that of the evidence, by name, the
         earliest, the smallest estimate, the largest weight or the largest square first. Of
         several fits the first one decides.
+    part : (int, int), optional
+        Which studies have rows, by the places of the first and of the last one as they stand from
+        the top: (1, 60) and (61, 120) are the first two pages of many. All by default, of which
+        there may be 300; what is pooled is of all in each part.
     subgroups : str or False, optional
         A categorical moderator whose levels become blocks; the first one of the model by default,
         False for none.
@@ -121,8 +126,8 @@ def plot_forest(
     ------
     InputError
         For an unknown option, column or suffix, for a study of the fit that is not among
-        `studies`, for `risk_of_bias` without them, and for a `width` that the columns need for
-        themselves, before anything is drawn.
+        `studies`, for `risk_of_bias` without them, for a `width` that the columns need for
+        themselves, and for more than 300 rows of studies, before anything is drawn.
 
     Notes
     -----
@@ -157,6 +162,7 @@ def plot_forest(
         headings=headings or {},
         extra=extra,
         sort=sort,
+        part=part,
         subgroups=subgroups,
         single_study_summaries=single_study_summaries,
         shrunken=look.shrunken if shrunken is None else shrunken,

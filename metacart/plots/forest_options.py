@@ -11,11 +11,12 @@ from metacart.errors import Fault, InputError, nearest
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
 from metacart.plots.facts import Measure, measure_of
+from metacart.plots.forest_order import MOST, Part
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["AXES", "check_limits", "check_width", "fits_of"]
+__all__ = ["AXES", "check_limits", "check_part", "check_width", "fits_of"]
 
 AXES: Mapping[Measure, tuple[str, ...]] = {
     "rate": ("percent", "logit"),
@@ -91,3 +92,39 @@ def check_width(width: float | None) -> None:
         if number and _WIDEST < float(width) < 2000:
             hint = f"width={float(width) / 25.4:.1f} for {width:g} mm"
         raise InputError(Fault("width", f"{width!r}", f"inches, up to {_WIDEST:g}", hint))
+
+
+def check_part(part: Part | None, studies: int) -> str:
+    """Refuse what is no part of the studies, and more of them than a figure holds; say which part.
+
+    Parameters
+    ----------
+    part : (int, int), optional
+        The places of the first and of the last one.
+    studies : int
+        How many rows there are of them.
+
+    Returns
+    -------
+    str
+        For the notes; nothing where all are shown.
+    """
+    whole = isinstance(part, tuple | list) and all(
+        isinstance(end, int | np.integer) and not isinstance(end, bool) for end in part
+    )
+    if part is not None and not (whole and len(part) == 2 and 1 <= part[0] <= part[1]):
+        allowed = "the places of the first and of the last study, from 1"
+        raise InputError(Fault("part", f"{part!r}", allowed, "part=(1, 60)"))
+    first, last = part or (1, studies)
+    if first > studies:
+        found = f"({first}, {last}), but there are {studies:,} rows of studies"
+        raise InputError(Fault("part", found, f"places from 1 to {studies:,}"))
+    last = min(last, studies)
+    if last - first + 1 > MOST:
+        found = f"{last - first + 1:,} rows of studies in one figure"
+        hint = "part=(1, 60), part=(61, 120) and so on, also after sort='weight'"
+        hint += "; forest_table has every row"
+        raise InputError(Fault("part", found, f"at most {MOST}", hint))
+    if (first, last) == (1, studies):
+        return ""
+    return f"Rows {first:,} to {last:,} of {studies:,} of studies; what is pooled is of all."

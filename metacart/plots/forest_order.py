@@ -1,4 +1,4 @@
-"""The order of the studies of a forest plot, and the areas of their squares."""
+"""The order of the studies of a forest plot, which have rows, and how large their squares are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from metacart.plots.facts import Measure
 if TYPE_CHECKING:
     from metacart.plots.forest_rows import Entry, ForestRow
 
-__all__ = ["SORTS", "counted", "ordered", "sizes"]
+__all__ = ["MOST", "SORTS", "Part", "counted", "decimals", "ordered", "part_of", "sizes"]
+
+Part = tuple[int, int]
+MOST = 300  # studies of one figure, which then is five pages high
 
 SORTS = (None, "name", "year", "effect", "weight", "precision")
 
@@ -73,3 +76,42 @@ def ordered(studies: list[Entry], sort: str | None, measure: Measure, panel: str
 def _by(studies: list[Entry], values: Sequence[float]) -> list[Entry]:
     order = np.argsort(np.asarray(values, dtype=float), kind="stable")
     return [studies[position] for position in order]
+
+
+def part_of(
+    studies: list[Entry], levels: Sequence[str], part: Part | None
+) -> dict[str, tuple[list[Entry], bool]]:
+    """Return by block the studies that have rows, and whether the last one of the block has.
+
+    Parameters
+    ----------
+    studies : list of Entry
+        In their order.
+    levels : sequence of str
+        The blocks; none where all studies are one, named "".
+    part : (int, int), optional
+        The places of the first and of the last study, as they stand from the top; all by default.
+
+    Returns
+    -------
+    dict of str to (list of Entry, bool)
+    """
+    blocks, before = {}, 0
+    for level in levels or ("",):
+        block = [entry for entry in studies if not levels or entry.first.subgroup == level]
+        first, last = part or (1, len(studies))
+        start, end = max(first - 1 - before, 0), max(last - before, 0)
+        blocks[level] = (block[start:end], start < len(block) <= end)
+        before += len(block)
+    return blocks
+
+
+def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
+    """Return how many decimals the most precise study deserves; ratios each have their own."""
+    if measure == "ratio":
+        return None
+    widths = [row.crude.upper - row.crude.lower for row in studies]
+    narrowest = min((width for width in widths if np.isfinite(width) and width > 0), default=1.0)
+    if measure == "rate":
+        return 1 if narrowest < 0.1 else 0
+    return int(np.clip(1 - np.floor(np.log10(narrowest)), 0, 6))

@@ -26,11 +26,12 @@ from metacart.plots.forest_columns import (
 from metacart.plots.forest_facts import Facts, gather
 from metacart.plots.forest_layouts import Layout
 from metacart.plots.forest_marks import looks_of
+from metacart.plots.forest_options import check_part
+from metacart.plots.forest_order import Part, decimals
 from metacart.plots.forest_rows import (
     Entry,
     ForestRow,
     Lines,
-    decimals,
     forest_lines,
     merged,
     read_rows,
@@ -60,6 +61,7 @@ class Choices:
     headings: Mapping[str, str]
     extra: pd.DataFrame | None
     sort: str | None
+    part: Part | None
     subgroups: str | Literal[False] | None
     single_study_summaries: bool
     shrunken: bool
@@ -150,13 +152,17 @@ def open_forest(
         for each in panels
     }
     lead = panels[0].facts
+    entries = merged({each.panel: each.rows for each in panels})
+    studies = sum(entry.first.kind == "study" for entry in entries)
+    remark = check_part(choices.part, studies)
     lines = forest_lines(
-        merged({each.panel: each.rows for each in panels}),
+        entries,
         writers,
         levels=tuple(dict.fromkeys(level for each in panels for level in each.facts.levels)),
         moderator=lead.moderator,
         differences={each.panel: each.facts.differences for each in panels},
         sort=choices.sort,
+        part=choices.part,
         prediction=choices.prediction,
         arms="arm" in columns,
     )
@@ -168,7 +174,8 @@ def open_forest(
             *(Key(k.mark, words(k.text), k.colour) for k in _key(panels, lines, layout, choices)),
             *([] if bias is None else bias.key),
         ],
-        notes=[words(note) for note in _notes(panels, bias, weights="weight" in columns)]
+        notes=([remark] if remark else [])
+        + [words(note) for note in _notes(panels, bias, weights="weight" in columns)]
         + _footnotes(lines),
         warning=" ".join(dict.fromkeys(each.facts.warning for each in panels)).strip(),
         wide=choices.width,
@@ -178,7 +185,7 @@ def open_forest(
     alt = " ".join(
         f"{each.title}: {each.facts.alt}" if each.title else each.facts.alt for each in panels
     )
-    return Forest(page, lines, panels, title, alt)
+    return Forest(page, lines, panels, title, f"{alt} {remark}".strip())
 
 
 def _columns(fits: Mapping[str, xr.DataTree], choices: Choices) -> tuple[str, ...] | None:

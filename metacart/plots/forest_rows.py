@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metacart.plots.facts import Measure, Reported, capital
+from metacart.plots.facts import Reported, capital
 from metacart.plots.forest_columns import Writer
-from metacart.plots.forest_order import ordered
+from metacart.plots.forest_order import Part, ordered, part_of
 from metacart.plots.layout import Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "Estimate",
     "ForestRow",
     "Lines",
-    "decimals",
     "forest_lines",
     "merged",
     "read_rows",
@@ -169,17 +168,6 @@ def _number_or_nan(value: Any) -> float:
     return float("nan") if _missing(value) else float(value)
 
 
-def decimals(studies: Sequence[ForestRow], measure: Measure) -> int | None:
-    """Return how many decimals the most precise study deserves; ratios each have their own."""
-    if measure == "ratio":
-        return None
-    widths = [row.crude.upper - row.crude.lower for row in studies]
-    narrowest = min((width for width in widths if np.isfinite(width) and width > 0), default=1.0)
-    if measure == "rate":
-        return 1 if narrowest < 0.1 else 0
-    return int(np.clip(1 - np.floor(np.log10(narrowest)), 0, 6))
-
-
 # --- rows ---------------------------------------------------------------------------------------
 
 
@@ -282,6 +270,7 @@ def forest_lines(
     moderator: str = "",
     differences: Mapping[str, Sequence[Difference]] = MappingProxyType({}),
     sort: str | None = None,
+    part: Part | None = None,
     prediction: str | Literal[False] = "bar",
     arms: bool = True,
 ) -> Lines:
@@ -301,6 +290,8 @@ def forest_lines(
         By panel, between subgroups.
     sort : {None, "name", "year", "effect", "weight", "precision"}
         The order of studies, inside their subgroups.
+    part : (int, int), optional
+        The places of the first and of the last study that have rows; all by default.
     prediction : {"bar", "density"} or False
         How the next study is drawn, or that it gets no row.
     arms : bool
@@ -355,17 +346,21 @@ def forest_lines(
         )
         lines.entries[name] = entry
 
+    blocks = part_of(studies, levels, part)
     for level in levels:
+        block, ends = blocks[level]
+        if not block:
+            continue
         heading = f"{moderator}: {level}" if moderator else level
         space = 0.07 if lines.rows else 0.0
         lines.add(Row(f"heading:{level}", bold=True, space=space), {"study": heading}, {})
-        add_studies([entry for entry in studies if entry.first.subgroup == level], INDENT)
+        add_studies(block, INDENT)
         for entry in of_kind["subgroup"]:
-            if entry.first.subgroup == level:
+            if ends and entry.first.subgroup == level:
                 place = Row(f"subgroup:{level}, {entry.first.label}")
                 add_pooled(entry, place, f"{INDENT}{layout.subtotal}", level)
     if not levels:
-        add_studies(studies, "")
+        add_studies(blocks[""][0], "")
     for number, entry in enumerate(of_kind["summary"]):
         top = number == 0
         place = Row(f"summary:{entry.first.label}", ruled=top, space=0.08 if top else 0.0)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from metacart.evidence.collection import Studies
 from metacart.inference.keeping import Cache
 from metacart.inference.keys import key_of_call
+from metacart.inference.records import design_of
 from metacart.plots.files import close_figure, figure_bytes, write_figure
 from metacart.plots.flow import plot_flow
 from metacart.plots.forest import plot_forest
+from metacart.plots.forest_order import MOST
 from metacart.plots.leave_one_out import draw_leave_one_out
 from metacart.plots.ppc import plot_ppc
 from metacart.plots.prior_posterior import plot_prior_posterior
@@ -152,7 +154,9 @@ def _drawn(draw: Callable[[], PlotCollection]) -> tuple[dict[str, bytes], bool]:
 
 def draw_figures(fit: xr.DataTree, studies: Studies, drawer: Drawer) -> dict[str, Figure]:
     """Draw the figures of any fit of one mean: ``forest``, ``ppc`` and ``prior-posterior``."""
-    forest = drawer.figure("forest", _FOREST, plot_forest, fit, studies=studies)
+    # where there are more studies than a figure holds, the table of the page has them all
+    many = {"part": (1, MOST)} if design_of(fit).sizes["finding"] > MOST else {}
+    forest = drawer.figure("forest", _FOREST, plot_forest, fit, studies=studies, **many)
     others = {
         name: drawer.figure(name, caption, plot, fit) for name, (plot, caption) in _PLOTS.items()
     }
