@@ -704,6 +704,28 @@ def test_two_models_of_one_outcome_share_subgroups(fits: dict[str, xr.DataTree])
     assert "weak prior: 7 studies" in notes(pc)
 
 
+@pytest.mark.parametrize("first", ["subgroups", "none"])
+def test_studies_of_a_model_without_subgroups_stand_in_those_of_the_other(
+    fits: dict[str, xr.DataTree], first: str
+) -> None:
+    """Nothing is left out; a study that only the model without subgroups has stands apart."""
+    table = CASES["many subgroups"][1]
+    more = pd.concat([table, counts(8).iloc[7:]], ignore_index=True)
+    both = {"subgroups": fits["many subgroups"], "none": fitted(COUNTS, more)}
+    pc = draw({first: both[first]} | both)
+    one, two = ("", "_2") if first == "subgroups" else ("_2", "")
+    assert len(drawn(pc, f"crude{one}")) == 7
+    assert len(drawn(pc, f"crude{two}")) == 8
+    rows = [row for row in texts(pc, "study") if row.split(":")[0] in ("heading", "study")]
+    alone = [
+        row
+        for row in texts(draw(fits["many subgroups"]), "study")
+        if row.split(":")[0] in ("heading", "study")
+    ]
+    assert rows == [*alone, "heading:", "study:s7"]
+    assert texts(pc, "study")["heading:"] == "Studies without a subgroup"
+
+
 def test_a_fit_of_several_means_is_refused_among_others(fits: dict[str, xr.DataTree]) -> None:
     several = xr.DataTree()
     several.attrs = {"system": "joint", "instead": "summarize(fit)"}

@@ -16,7 +16,7 @@ from metacart.plots.numbers import number, span
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metacart.plots.forest_rows import Difference, Estimate, ForestRow
+    from metacart.plots.forest_entries import Difference, Estimate, ForestRow
 
 __all__ = [
     "NAMES",

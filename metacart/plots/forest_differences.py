@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from metacart.inference.records import design_of
 from metacart.modelling.design import moderators_of
 from metacart.plots.facts import Measure, capital
-from metacart.plots.forest_rows import Difference, Estimate
+from metacart.plots.forest_entries import Difference, Estimate
 from metacart.results.contrast import contrast, mostly_prior
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from metacart.plots.facts import (
     title_of,
 )
 from metacart.plots.forest_differences import differences_of
+from metacart.plots.forest_entries import Difference, ForestRow
 from metacart.plots.forest_layouts import Evidence, Layout
 from metacart.plots.forest_order import counted
-from metacart.plots.forest_rows import Difference, ForestRow
 from metacart.results.heterogeneity import heterogeneity
 from metacart.results.numbers import describe
 

@@ -17,7 +17,8 @@ from metacart.plots.measure import COLOURS
 
 if TYPE_CHECKING:
     from metacart.plots.facts import Measure
-    from metacart.plots.forest_rows import Estimate, ForestRow, Lines
+    from metacart.plots.forest_entries import Estimate, ForestRow
+    from metacart.plots.forest_rows import Lines
 
 __all__ = ["density_on", "draw_differences", "draw_pooled", "draw_studies", "looks_of"]
 

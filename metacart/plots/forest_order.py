@@ -12,7 +12,7 @@ from metacart.errors import Fault, InputError
 from metacart.plots.facts import Measure
 
 if TYPE_CHECKING:
-    from metacart.plots.forest_rows import Entry, ForestRow
+    from metacart.plots.forest_entries import Entry, ForestRow
 
 __all__ = ["MOST", "SORTS", "Part", "counted", "decimals", "ordered", "part_of", "sizes"]
 
@@ -88,7 +88,7 @@ def part_of(
     studies : list of Entry
         In their order.
     levels : sequence of str
-        The blocks; none where all studies are one, named "".
+        The blocks; what is in none of them is the last one, named "".
     part : (int, int), optional
         The places of the first and of the last study, as they stand from the top; all by default.
 
@@ -97,8 +97,11 @@ def part_of(
     dict of str to (list of Entry, bool)
     """
     blocks, before = {}, 0
-    for level in levels or ("",):
-        block = [entry for entry in studies if not levels or entry.first.subgroup == level]
+    for level in (*levels, ""):
+        block = [
+            entry for entry in studies
+            if (entry.first.subgroup if entry.first.subgroup in levels else "") == level
+        ]  # fmt: skip
         first, last = part or (1, len(studies))
         start, end = max(first - 1 - before, 0), max(last - before, 0)
         blocks[level] = (block[start:end], start < len(block) <= end)

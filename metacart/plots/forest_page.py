@@ -23,19 +23,13 @@ from metacart.plots.forest_columns import (
     heading_of,
     joined,
 )
+from metacart.plots.forest_entries import Entry, ForestRow, merged, read_rows
 from metacart.plots.forest_facts import Facts, gather
 from metacart.plots.forest_layouts import Layout
 from metacart.plots.forest_marks import looks_of
 from metacart.plots.forest_options import check_part
 from metacart.plots.forest_order import Part, decimals
-from metacart.plots.forest_rows import (
-    Entry,
-    ForestRow,
-    Lines,
-    forest_lines,
-    merged,
-    read_rows,
-)
+from metacart.plots.forest_rows import Lines, forest_lines
 from metacart.plots.layout import Column, Grid, Key, Page, Panel, open_page
 from metacart.plots.measure import COLOURS, wrap
 from metacart.results.forest_table import forest_table
@@ -151,7 +145,6 @@ def open_forest(
         )
         for each in panels
     }
-    lead = panels[0].facts
     entries = merged({each.panel: each.rows for each in panels})
     studies = sum(entry.first.kind == "study" for entry in entries)
     remark = check_part(choices.part, studies)
@@ -159,7 +152,7 @@ def open_forest(
         entries,
         writers,
         levels=tuple(dict.fromkeys(level for each in panels for level in each.facts.levels)),
-        moderator=lead.moderator,
+        moderator=next((e.facts.moderator for e in panels if e.facts.moderator), ""),
         differences={each.panel: each.facts.differences for each in panels},
         sort=choices.sort,
         part=choices.part,

@@ -6,194 +6,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from metacart.plots.facts import Reported, capital
+from metacart.plots.facts import capital
 from metacart.plots.forest_columns import Writer
+from metacart.plots.forest_entries import Difference, Entry, ForestRow
 from metacart.plots.forest_order import Part, ordered, part_of
 from metacart.plots.layout import Row
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
-    "Difference",
-    "Entry",
-    "Estimate",
-    "ForestRow",
     "Lines",
     "forest_lines",
-    "merged",
-    "read_rows",
 ]
 
+_OTHERS = "Studies without a subgroup"
 INDENT = "\u2002"  # an en space, which the page repeats on every line
 # The footnotes of medical journals, in their order.
 SIGNS = ("*", "†", "‡", "§", "¶", "‖", "**", "††", "‡‡", "§§", "¶¶", "‖‖")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval, on the natural scale; not a number where there is none."""
-
-    middle: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class ForestRow:
-    """A row of ``forest_table``, with what the evidence says of it.
-
-    Attributes
-    ----------
-    kind : str
-        ``study``, ``subgroup``, ``summary`` or ``prediction``.
-    study, label, arm, subgroup, reported : str
-        Its names, its block, and what the paper printed.
-    year, events, total, weight : float
-        Not a number where there is none.
-    crude, model : Estimate
-        As reported, and from the model.
-    flag : str
-        A footnote.
-    places : int or None
-        How many decimals a ratio was printed with.
-    details : mapping of str to object
-        What else the evidence and the user's own table say of a study, by column.
-    """
-
-    kind: str
-    study: str
-    label: str
-    arm: str
-    subgroup: str
-    reported: str
-    year: float
-    events: float
-    total: float
-    weight: float
-    crude: Estimate
-    model: Estimate
-    flag: str
-    places: int | None = None
-    details: Mapping[Any, Any] = MappingProxyType({})
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """What was counted: events and patients, and those of a second group."""
-        names = ("events", "total", "control_events", "control_total")
-        return {name: _number_or_nan(self.details.get(name)) for name in names}
-
-    @property
-    def plain(self) -> bool:
-        """Whether what was reported is its ratio and nothing else."""
-        return self.places is not None and "," not in self.reported and " v " not in self.reported
-
-    @property
-    def naive(self) -> bool:
-        """Whether it ignores the bias of immortal time."""
-        return self.kind != "study" and "naive" in self.label
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How two subgroups differ.
-
-    Attributes
-    ----------
-    label : str
-        Which two.
-    estimate : Estimate
-        On the natural scale: a difference of rates or values, a ratio of ratios.
-    probability : str
-        What the posterior says of its sign, in words.
-    flag : str
-        A footnote.
-    """
-
-    label: str
-    estimate: Estimate
-    probability: str
-    flag: str = ""
-
-
-def read_rows(
-    table: pd.DataFrame, findings: Sequence[Reported], details: pd.DataFrame
-) -> list[ForestRow]:
-    """Return the rows of a forest table; the others name its studies, in the same order."""
-
-    def estimate(record: Mapping[Any, Any], name: str) -> Estimate:
-        values = (record[name], record[f"{name}_lower"], record[f"{name}_upper"])
-        return Estimate(*(_number_or_nan(value) for value in values))
-
-    names, more = iter(findings), iter(details.to_dict("records"))
-    rows = []
-    for record in table.to_dict("records"):
-        study = record["row"] == "study"
-        finding = next(names) if study else Reported(str(record["label"]), "", "", float("nan"))
-        rows.append(
-            ForestRow(
-                kind=str(record["row"]),
-                study=_text(record["study"]),
-                label=finding.label,
-                arm=finding.arm,
-                subgroup=_text(record["subgroup"]),
-                reported=finding.text,
-                year=finding.year,
-                events=_number_or_nan(record["events"]),
-                total=_number_or_nan(record["total"]),
-                weight=_number_or_nan(record["weight"]),
-                crude=estimate(record, "crude"),
-                model=estimate(record, "shrunken"),
-                flag=_text(record["flag"]),
-                places=finding.places,
-                details=next(more) if study else MappingProxyType({}),
-            )
-        )
-    return rows
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value
-
-
-def _text(value: Any) -> str:
-    return "" if _missing(value) else str(value).strip()
-
-
-def _number_or_nan(value: Any) -> float:
-    return float("nan") if _missing(value) else float(value)
-
-
-# --- rows ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row, and by panel what each fit says there."""
-
-    said: dict[str, ForestRow]
-
-    @property
-    def first(self) -> ForestRow:
-        """What the first fit says that says anything."""
-        return next(iter(self.said.values()))
-
-
-def merged(panels: Mapping[str, Sequence[ForestRow]]) -> list[Entry]:
-    """Return the rows of several fits as one list; what fits share stands in one row."""
-    entries: dict[tuple[object, ...], Entry] = {}
-    for panel, rows in panels.items():
-        seen: Counter[tuple[str, ...]] = Counter()
-        for row in rows:
-            name = (row.study, row.arm) if row.kind == "study" else (row.label,)
-            key = (row.kind, row.subgroup, *name)
-            seen[key] += 1
-            entries.setdefault((*key, seen[key]), Entry({})).said[panel] = row
-    return [*entries.values()]
 
 
 Cells = dict[str, dict[str, str]]
@@ -347,11 +178,11 @@ def forest_lines(
         lines.entries[name] = entry
 
     blocks = part_of(studies, levels, part)
-    for level in levels:
-        block, ends = blocks[level]
+    for level, (block, ends) in blocks.items() if levels else ():
         if not block:
             continue
-        heading = f"{moderator}: {level}" if moderator else level
+        named = f"{moderator}: {level}" if moderator else level
+        heading = named if level else _OTHERS
         space = 0.07 if lines.rows else 0.0
         lines.add(Row(f"heading:{level}", bold=True, space=space), {"study": heading}, {})
         add_studies(block, INDENT)
