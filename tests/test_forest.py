@@ -758,3 +758,14 @@ def test_colours_differ_in_lightness_as_print_shows_them() -> None:
         pairs = itertools.combinations(("pooled", "next"), 2)
         shapes = [abs(grey(layout.colours[a]) - grey(layout.colours[b])) for a, b in pairs]
         assert max(shapes) > 0.08
+
+
+def test_words_of_ticks_stand_apart_on_a_narrow_panel(fits: dict[str, xr.DataTree]) -> None:
+    for limits, wanted in (((0.004, 12), {"0.01", "0.1", "1", "10"}), ((0.001, 1000), {"1"})):
+        pc = draw(fits["extreme ratios"], layout="bmj", width=7.6, limits=limits)
+        panel = pc.get_target(None, {"column": "forest"})
+        pc.viz["figure"].item().canvas.draw()
+        labels = [each for each in panel.get_xticklabels() if each.get_text()]
+        ends = [(box.x0, box.x1) for box in (each.get_window_extent() for each in labels)]
+        assert all(one[1] < other[0] for one, other in itertools.pairwise(ends))
+        assert wanted <= {each.get_text() for each in labels}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -269,7 +270,7 @@ def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
         plot.set_xlim(axis.low - edge, axis.high + edge)
     plot.set_ylim(bottom, 0)
     plot.set_yticks([])
-    plot.set_xticks(axis.ticks, axis.tick_labels, fontsize=SMALL)
+    plot.set_xticks(axis.ticks, _apart(axis, width), fontsize=SMALL)
     plot.set_xticks([], minor=True)
     plot.tick_params(length=3, width=0.7, color=COLOURS["ink"], pad=2)
     for side in ("left", "right", "top"):
@@ -289,6 +290,18 @@ def _dress(plot: Any, axis: Axis, bottom: float, width: float) -> None:
             fontsize=SIZE,
             gid="axis_label",
         )
+
+
+def _apart(axis: Axis, width: float) -> list[str]:
+    """Return the words of the ticks; on a narrow panel only of those that stand apart."""
+    at = [width * axis.share(tick) for tick in axis.ticks]
+    half = [0.5 * text_width(label, size=SMALL) + 0.02 for label in axis.tick_labels]
+    fixed = axis.ticks.index(axis.null) if axis.null in axis.ticks else 0
+    for step in range(1, len(at)):
+        kept = range(fixed % step, len(at), step)
+        if all(at[b] - at[a] >= half[a] + half[b] for a, b in pairwise(kept)):
+            break
+    return [label if n in kept else "" for n, label in enumerate(axis.tick_labels)]
 
 
 # --- text and rules -----------------------------------------------------------------------------
