@@ -116,8 +116,8 @@ def starts() -> Iterator[Row]:
 
 def fits() -> Iterator[Row]:
     """Time single fits by both engines."""
-    effective = fitted("exact", 30, moderators=3).attrs["importance_ess"]
-    taken = timed(lambda: fitted("exact", 30, moderators=3))
+    effective = fitted("exact", 30, 1500, moderators=3).attrs["importance_ess"]
+    taken = timed(lambda: fitted("exact", 30, 1500, moderators=3), runs=20)
     more = f"{effective:.0f} effective draws"
     yield shown("exact fit, 30 arms, three moderators", taken, 0.15, more)
     for effects in ("normal", "student_t"):

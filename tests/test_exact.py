@@ -377,8 +377,11 @@ def test_independent_draws_are_judged_by_their_number():
     draws = iid(4000, np.random.default_rng(1))
     verdict = convergence(draws, independent=16_000)
     assert verdict.failure == ""
-    by_chains = convergence(draws, divergences=0)
-    assert verdict.shortfall == pytest.approx(by_chains.shortfall, rel=0.1)
+    # the error of a limit of a normal distribution is known; it is the largest of six
+    error = np.sqrt(0.025 * 0.975 / 16_000) / stats.norm.pdf(stats.norm.ppf(0.975))
+    assert error / 0.05 < verdict.shortfall < 1.1 * error / 0.05
+    by_chains = convergence(draws, divergences=0)  # ArviZ reads it from fewer draws
+    assert verdict.shortfall == pytest.approx(by_chains.shortfall, rel=0.2)
     few = convergence(iid(400, np.random.default_rng(1)), independent=1600)
     assert few.failure.startswith("the Monte Carlo error of the mean of x is 2.5% of its SD; ")
     assert few.failure.count("% quantile of x is") == 2
@@ -397,10 +400,11 @@ def test_the_error_of_a_limit_against_repeated_runs():
     spread = np.std(np.quantile(values[:, 0], 0.975, axis=1))
     # the limit of a normal distribution would be as far from the median
     reach = (stats.expon.ppf(0.975) - stats.expon.ppf(0.5)) / stats.norm.ppf(0.975)
-    assert shortfall == pytest.approx(spread / reach / 0.05, rel=0.25)
+    assert shortfall == pytest.approx(spread / reach / 0.05, rel=0.2)
     each = [convergence(draws.isel(each=n), independent=4000).shortfall for n in range(60)]
     assert np.mean(each) == pytest.approx(spread / reach / 0.05, rel=0.1)
-    assert np.std(each) < 0.15 * np.mean(each)  # of two errors alone it is 0.23
+    # of the draws within three errors it is 0.13, of those within one 0.23
+    assert np.std(each) < 0.09 * np.mean(each)
     words = convergence(draws.isel(each=0), independent=4000).failure
     assert words.endswith("% of the SD of its tail")
     assert words.startswith("the Monte Carlo error of the 97.5 % quantile of x is ")

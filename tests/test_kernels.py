@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import metacart as mc
 from metacart.inference import scattered, vectors
 from metacart.inference.marginal import draw_standard_effects, study_log_likelihood
 from metacart.modelling.likelihoods import LIKELIHOODS
@@ -143,6 +146,31 @@ def test_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     alone = study_log_likelihood(*arguments, linear, tau, **options)
     np.testing.assert_array_equal(together, alone)
+
+
+def test_a_fit_is_the_same_on_any_number_of_threads(monkeypatch):
+    """Replicates too; those of a likelihood that is not shipped are drawn on one thread."""
+    rng, threads = np.random.default_rng(5), set()
+    total = rng.integers(8, 60, 20)
+    events = rng.binomial(total, 0.7)
+    table = pd.DataFrame({"study": map(str, range(20)), "events": events, "total": total})
+
+    def simulate(*arguments):
+        threads.add(threading.get_ident())
+        return LIKELIHOODS["binomial"].simulate(*arguments)
+
+    def fitted(name):
+        spec, options = mc.ModelSpec(likelihood=name), {"draws": 1500, "seed": 1, "progress": False}
+        own = replace(LIKELIHOODS["binomial"], name="own", simulate=simulate)
+        return mc.fit(spec, table, likelihoods={**LIKELIHOODS, "own": own}, **options)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    together, own = fitted("binomial"), fitted("own")
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert together.identical(fitted("binomial"))
+    for name in ("posterior_predictive", "prior_predictive"):
+        assert together[name].equals(own[name])
+    assert threads == {threading.get_ident()}
 
 
 def test_a_likelihood_with_another_density_is_not_taken_for_the_known_one():

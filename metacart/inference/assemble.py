@@ -12,11 +12,12 @@ from metacart.inference.estimands import Draws, design_rows, effects_anew, make_
 from metacart.inference.kept import kept_draws, placed, with_theta
 from metacart.inference.origins import Combinations
 from metacart.inference.prior_draws import PRIOR_DRAWS, draw_own, draw_prior, of_findings
+from metacart.inference.threads import on_threads, slices
 from metacart.inference.within import Levels, Observed
 from metacart.modelling.build import free_parameters
 from metacart.modelling.design import data_of, moderators_of, own_dim, scale_of
 from metacart.modelling.imputation import IMPUTED, gap_names
-from metacart.modelling.likelihoods import Likelihood
+from metacart.modelling.likelihoods import LIKELIHOODS, Likelihood
 from metacart.modelling.origins import INFERRED, ORIGIN, inferred_rows, origin_shift
 from metacart.modelling.spread import tau_levels
 from metacart.records.priors import Prior
@@ -35,7 +36,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_CELLS = 1_000_000  # replicates of findings that are drawn at once
+_CELLS = 50_000  # replicates of findings that are drawn in one go
 
 
 def groups_of_fit(
@@ -148,7 +149,9 @@ def _labelled(
 ) -> xr.Dataset:
     """Return the parameters that a fit keeps, labelled as the design is."""
     keep = ["mu", "tau", "tau_within", "beta", "theta", IMPUTED, ORIGIN, *likelihood.parameters]
-    kept = sampled[[name for name in keep if name in sampled]].drop_attrs()
+    kept = sampled[[name for name in keep if name in sampled]]
+    if kept.attrs or any(each.attrs for each in kept.variables.values()):
+        kept = kept.drop_attrs()  # it takes as long as a tenth of a small fit
     labels = {
         name: design[name].to_numpy()
         for name in ("finding", "coefficient", "study")
@@ -161,7 +164,12 @@ def _labelled(
         labels["gap"] = np.asarray(gap_names(design))
     if ORIGIN in kept:
         labels[INFERRED] = design["finding"].to_numpy()[inferred_rows(design)]
-    return kept.assign_coords(labels)
+    new = {
+        name: values
+        for name, values in labels.items()
+        if name not in kept.coords or not np.array_equal(kept[name].to_numpy(), values)
+    }
+    return kept.assign_coords(new) if new else kept
 
 
 def _applied(
@@ -247,11 +255,26 @@ def replicate(
     """
     import xarray as xr
 
-    chains, draws, findings = sample.sizes["chain"], sample.sizes["draw"], design.sizes["finding"]
-    again, each = np.empty((chains, draws, findings)), max(_CELLS // (chains * findings), 1)
-    for start in range(0, draws, each):
-        some = slice(start, start + each)
-        again[:, some] = _replicates(spec, design, likelihood, sample.isel(draw=some), rng)
+    draws, linear = _linear(sample, spec, design)
+    data, own = data_of(design), own_arrays(likelihood, sample, likelihood.parameters)
+    origin = None
+    if ORIGIN in sample:
+        origin = sample[ORIGIN].transpose("chain", "draw", INFERRED).to_numpy()
+    again, number = np.empty(linear.shape), linear.shape[1]
+    parts = slices(number, max(-(-number // -(-again.size // _CELLS)), 1))
+
+    def draw(part: tuple[slice, np.random.Generator]) -> None:
+        some, one = part
+        here, shared = draws.at(some), {name: values[:, some] for name, values in own.items()}
+        eta = linear[:, some] + effects_anew(here, design, one) + likelihood.shift(data, shared)
+        if origin is not None:
+            eta = eta + origin_shift(design, origin[:, some], here.beta)
+        again[:, some] = likelihood.simulate(eta, data, shared, one)
+
+    # each with random numbers of its own, whatever thread it is on; of a likelihood that is not
+    # shipped nobody knows whether two threads may draw at once
+    worth = again.size if likelihood in LIKELIHOODS.values() else 0
+    on_threads(draw, list(zip(parts, rng.spawn(len(parts)), strict=True)), worth=worth)
     return xr.Dataset(
         {"y": (("chain", "draw", "finding"), again)},
         coords={
@@ -260,23 +283,6 @@ def replicate(
             "finding": design["finding"].to_numpy(),
         },
     )
-
-
-def _replicates(
-    spec: ModelSpec,
-    design: xr.Dataset,
-    likelihood: Likelihood,
-    sample: xr.Dataset,
-    rng: np.random.Generator,
-) -> Array:
-    data, own = data_of(design), own_arrays(likelihood, sample, likelihood.parameters)
-    draws, eta = _linear(sample, spec, design)
-    eta = eta + effects_anew(draws, design, rng)
-    eta = eta + likelihood.shift(data, own)
-    if ORIGIN in sample:
-        origin = sample[ORIGIN].transpose("chain", "draw", INFERRED).to_numpy()
-        eta = eta + origin_shift(design, origin, draws.beta)
-    return likelihood.simulate(eta, data, own, rng)
 
 
 def log_likelihood_of(

@@ -37,7 +37,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _SAME = 1e-4  # shares that differ by less print alike
-_CELLS = 250_000  # draws times rows that are averaged at once
+_CELLS = 50_000  # draws times rows that are averaged at once
 
 
 def draw_effects(size: Any, *, effects: str, nu: float, rng: np.random.Generator) -> Array:
@@ -88,19 +88,15 @@ class Draws:
     within: Array | None = None
     levels: TauLevels | None = None
 
-    def thinned(self, step: int) -> Draws:
-        """Return every `step`-th draw of each chain."""
-        return self._some(slice(None, None, step))
-
-    def _some(self, chosen: slice) -> Draws:
-        """Return the same draws of each chain."""
+    def at(self, some: slice) -> Draws:
+        """Return some of the draws of each chain."""
         return replace(
             self,
-            mu=self.mu[:, chosen],
-            tau=self.tau[:, chosen],
-            beta=self.beta[:, chosen],
-            rho=None if self.rho is None else self.rho[:, chosen],
-            within=None if self.within is None else self.within[:, chosen],
+            mu=self.mu[:, some],
+            tau=self.tau[:, some],
+            beta=self.beta[:, some],
+            rho=None if self.rho is None else self.rho[:, some],
+            within=None if self.within is None else self.within[:, some],
         )
 
     def tau_at(self, rows: Array) -> Array:
@@ -152,7 +148,7 @@ class Draws:
 
         def average(chosen: slice) -> None:
             at = distinct[:, chosen] if distinct.ndim > 2 else distinct
-            result[:, chosen] = work(self._some(chosen), at) @ weights
+            result[:, chosen] = work(self.at(chosen), at) @ weights
 
         each = max(_CELLS // (chains * len(weights)), 1)
         on_threads(average, slices(draws, each), worth=result.size * len(weights))

@@ -166,6 +166,8 @@ def shared_out(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     """
     draws, studies = shape
     size = min(max(_CELLS // studies // LANES, 1) * LANES, _ROWS)
+    blocks = max(-(-draws // size), min(2, draws // LANES), 1)
+    size = -(-draws // blocks // LANES) * LANES  # the last is not much smaller than the others
     on_threads(work, slices(draws, size), worth=draws * studies)
 
 

@@ -110,7 +110,7 @@ class _Component:
         mode, spread = self.mode[each], self.spread[each]
         standard = standard_t(mode.shape, rng)
         points = mode + (spread @ standard[..., None])[..., 0]
-        log_weight = target.log_density(points, self.nodes[each]) - log_t(standard)
+        log_weight = target.log_density(points, self.nodes[each], coarse=True) - log_t(standard)
         log_weight += np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
         height = logsumexp(log_weight.reshape(-1, _PILOT), axis=1) - np.log(_PILOT)
         # a node without any height would leave no curve through the others

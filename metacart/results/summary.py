@@ -64,7 +64,7 @@ def estimand_draws(
     draws, rows = draws_of(fit, group=group), rows_at(fit, at or {}, group=group)
     rows = rows if kept is None else rows[..., kept, :]
     if thin > 1:
-        draws = draws.thinned(thin)
+        draws = draws.at(slice(None, None, thin))
         rows = rows if rows.ndim == 2 else rows[:, ::thin]
     estimands = {"median study": draws.median_study(rows)}
     if draws.has_average:
