@@ -7,13 +7,15 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 import metacart as mc
-from metacart.inference import scattered, vectors
+from metacart.inference import kernel_rules, lanes, scattered, vectors
+from metacart.inference.first_use import tells_of_compiling
 from metacart.inference.marginal import draw_standard_effects, study_log_likelihood
 from metacart.modelling.likelihoods import LIKELIHOODS
 from metacart.records.priors import parse_prior
@@ -171,6 +173,41 @@ def test_a_fit_is_the_same_on_any_number_of_threads(monkeypatch):
     for name in ("posterior_predictive", "prior_predictive"):
         assert together[name].equals(own[name])
     assert threads == {threading.get_ident()}
+
+
+def fresh():
+    """Return compiled code without a file, which is nowhere kept."""
+    scope = {}
+    exec("def twice(x):\n    return 2.0 * x", scope)
+    return vectors.compiled(scope["twice"])
+
+
+def test_who_waits_for_compilation_is_told_once(capsys, monkeypatch):
+    with tells_of_compiling(False):
+        assert fresh()(2.0) == 4.0
+    assert capsys.readouterr().err == ""
+    code = fresh()
+    with tells_of_compiling(True):
+        assert numba.njit(lambda x: x + 1.0)(1.0) == 2.0  # not ours
+        assert capsys.readouterr().err == ""
+        assert code(2.0) == fresh()(2.0) == code(2.0)
+    told = capsys.readouterr().err
+    assert told.startswith("metacart compiles its numerical code: half a minute, once after")
+    assert told.count("\n") == 1
+    with tells_of_compiling(True):
+        assert code(2.0) == 4.0
+    assert capsys.readouterr().err == ""
+
+    # a fit tells it where it shows its progress
+    def integrals(*arguments):
+        fresh()(2.0)
+        kernel_rules.integrals(*arguments)
+
+    monkeypatch.setattr(lanes, "integrals", integrals)
+    table = pd.DataFrame({"study": list("abc"), "events": [9, 5, 13], "total": [10, 8, 19]})
+    for progress, lines in ((False, 0), (True, 1)):
+        mc.fit(mc.ModelSpec(likelihood="binomial"), table, seed=1, progress=progress)
+        assert capsys.readouterr().err.count("metacart compiles") == lines
 
 
 def test_a_likelihood_with_another_density_is_not_taken_for_the_known_one():

@@ -170,11 +170,14 @@ class Marginal:
 
     def _observed(self, named: dict[str, Array], kinds: Kinds) -> Observed:
         """Return findings at these parameters."""
-        linear = np.repeat(named["mu"][:, None], len(kinds.group), axis=1)
         if "beta" in named:
-            linear += named["beta"] @ kinds.rows.T
+            linear = named["beta"] @ kinds.rows.T
+            linear += named["mu"][:, None]
+        else:
+            linear = np.repeat(named["mu"][:, None], len(kinds.group), axis=1)
         own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
-        linear += self.likelihood.shift(kinds.data, own)
+        if np.any(shift := self.likelihood.shift(kinds.data, own)):
+            linear += shift
         tau = named.get("tau", np.zeros(len(linear)))
         if self._levels is not None:
             tau = tau[:, self._levels.of_rows(kinds.rows)]

@@ -14,6 +14,7 @@ from metacart.evidence.selection import StudySource, studies_of, tabulate
 from metacart.inference.arguments import run_numbers
 from metacart.inference.assemble import groups_of_fit, sample_groups
 from metacart.inference.engines import METHODS, Engines
+from metacart.inference.first_use import tells_of_compiling
 from metacart.inference.keeping import Cache, CacheLike, cache_of
 from metacart.inference.keys import key_of
 from metacart.inference.records import identity
@@ -162,17 +163,16 @@ def fit(
         progress=shows_progress() if progress is None else progress,
     )
     draw = partial(_drawn, spec, evidence, engines=engines, method=method, likelihoods=likelihoods)
-    if not isinstance(cache, Cache):
-        return draw()
     # without a seed any will do, so the kept one does
     run = numbers | {"method": method, "seed": seed}
-    key = key_of(spec, evidence, run=run, likelihoods=likelihoods)
-    if key is None:
-        return draw()
-    if (kept := cache.find_fit(key)) is not None:
+    kept_in = cache if isinstance(cache, Cache) else None
+    key = key_of(spec, evidence, run=run, likelihoods=likelihoods) if kept_in else None
+    if kept_in and key and (kept := kept_in.find_fit(key)) is not None:
         return kept
-    made = draw()
-    cache.keep_fit(key, made)
+    with tells_of_compiling(engines.progress):
+        made = draw()
+    if kept_in and key:
+        kept_in.keep_fit(key, made)
     return made
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metacart.errors import InputError
+from metacart.inference.first_use import tells_of_compiling
 from metacart.inference.fit import fit_lightly as fit_again
 from metacart.inference.fit import shows_progress
 from metacart.inference.keeping import Cache, CacheLike, cache_of
@@ -237,6 +238,6 @@ def _bar(words: str, number: int, wanted: bool | None) -> Iterator[Callable[[], 
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar, tells_of_compiling(True):
         task = bar.add_task(words, total=number)
         yield lambda: bar.advance(task)

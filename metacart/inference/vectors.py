@@ -15,12 +15,13 @@ from typing import Any, cast
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["compiled", "exp", "inlined", "log", "log1p"]
+__all__ = ["compiled", "exp", "inlined", "is_own", "log", "log1p"]
 
 # whose functions or numbers are part of what is compiled
 _OTHERS = ("arrays.py", "vectors.py", "spline_table.py", "../modelling/baseline.py")
 _LOG2 = 0.6931471805599453
 _LOG2_HIGH, _LOG2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
+_OWN: set[Any] = set()  # every function that `compiled` made
 _ROUND = 6755399441055744.0  # 1.5 times 2**52: a number plus it ends in that number's integer
 _HALF_ROOT = 4604544271217802189  # the bits of sqrt(1/2)
 
@@ -39,7 +40,13 @@ def compiled[F: Callable[..., Any]](function: F, *, inline: str = "never") -> F:
     kept = getattr(getattr(code, "_cache", None), "_cache_file", None)
     if kept is not None:
         kept._source_stamp = _sources()
+    _OWN.add(code)
     return cast("F", code)
+
+
+def is_own(code: Any) -> bool:
+    """Whether a compiled function is one of these."""
+    return code in _OWN
 
 
 def inlined[F: Callable[..., Any]](function: F) -> F:

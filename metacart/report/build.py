@@ -186,12 +186,14 @@ def _progress(number: int, wanted: bool | None) -> Iterator[Callable[[str, str],
     from rich.markup import escape
     from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-    with Progress(
-        SpinnerColumn(finished_text="-"),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as bar:
+    from metacart.inference.first_use import tells_of_compiling
+
+    columns = SpinnerColumn(finished_text="-"), TextColumn("{task.description}")
+    console = Console(stderr=True)
+    with (
+        Progress(*columns, TimeElapsedColumn(), console=console) as bar,
+        tells_of_compiling(True),
+    ):
         lines: dict[str, TaskID] = {}
 
         def say(name: str, doing: str) -> None:
