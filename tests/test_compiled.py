@@ -264,6 +264,7 @@ def test_the_density_is_called_with_data_of_every_kind(monkeypatch):
 
 
 def test_a_nutpie_that_asks_for_other_functions_keeps_its_own(monkeypatch):
+    import nutpie
     from nutpie import compile_pymc
 
     from metacart.inference.native import quick_entry
@@ -276,6 +277,10 @@ def test_a_nutpie_that_asks_for_other_functions_keeps_its_own(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
+    with monkeypatch.context() as later:
+        later.setattr(nutpie, "__version__", "0.17.0")
+        with quick_entry():
+            assert compile_pymc._make_c_logp_func.__module__ == "nutpie.compile_pymc"
     monkeypatch.setattr(compile_pymc, "_make_c_expand_func", lambda other: other)
     with quick_entry() as options:
         assert options == {}
