@@ -14,7 +14,7 @@ from scipy import special, stats
 
 import metacart as mc
 from metacart.errors import InputError
-from metacart.plots.planes import effect_axis
+from metacart.plots.axes import effect_axis
 from metacart.scales import SCALES
 
 Y = np.array([-0.4, 0.1, 0.9, -1.2, 0.3, 0.05])

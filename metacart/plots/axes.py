@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Limits", "linear_axis", "logit_axis", "percent_axis", "ratio_axis"]
+from metacart.scales import Scale
+
+__all__ = [
+    "Axis",
+    "Limits",
+    "effect_axis",
+    "linear_axis",
+    "logit_axis",
+    "percent_axis",
+    "ratio_axis",
+    "tight",
+]
 
 Array = NDArray[np.float64]
 Limits = tuple[float, float] | None
@@ -95,6 +106,8 @@ _RATES = (
     (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4),
 )
 _MOST_RATES = 9
+_CLOSE = 0.075  # of an axis: ticks of effects nearer than that overlap
+_MOST_EFFECTS = 8
 
 
 def logit_axis(
@@ -270,3 +283,91 @@ def linear_axis(
     return Axis(
         float(ticks[0]), float(ticks[-1]), tuple(map(float, ticks)), labels, label, null=null
     )
+
+
+# --- axes of effects ----------------------------------------------------------------------------
+
+
+def effect_axis(
+    scale: Scale, low: float, high: float, *, label: str = "", null: float | None = None
+) -> Axis:
+    """Return an axis evenly spaced on the model scale, with ticks in natural units.
+
+    Parameters
+    ----------
+    scale : Scale
+        Of the model.
+    low, high : float
+        Its ends, on that scale.
+    label : str
+        What is shown.
+    null : float, optional
+        Where no difference is, on that scale.
+
+    Returns
+    -------
+    Axis
+    """
+    if scale.name == "identity":
+        plain = linear_axis(label, points=[low, high], intervals=[])
+        inside = [n for n, tick in enumerate(plain.ticks) if low <= tick <= high]
+        ticks, labels = [plain.ticks[n] for n in inside], [plain.tick_labels[n] for n in inside]
+    else:
+        natural = _effect_ticks(scale, low, high)
+        ticks = [float(scale.link(tick)) for tick in natural]
+        unit = 100.0 if scale.is_rate else 1.0
+        labels = [f"{unit * tick:.6g}" for tick in natural]
+    within = null if null is not None and low <= null <= high else None
+    return Axis(low, high, tuple(ticks), tuple(labels), label, null=within)
+
+
+def _effect_ticks(scale: Scale, low: float, high: float) -> list[float]:
+    """Return natural values, as many as stand well apart."""
+    best: list[float] = []
+    for family in _EFFECT_RATES if scale.is_rate else _ratios(scale, low, high):
+        at = np.asarray(scale.link(np.asarray(family)))
+        inside = (at >= low) & (at <= high)
+        gaps = np.diff(at[inside]) / (high - low)
+        found = np.asarray(family)[inside].tolist()
+        if len(best) < len(found) <= _MOST_EFFECTS and (gaps > _CLOSE).all():
+            best = found
+    return best or [float(scale.inverse(np.asarray(0.5 * (low + high))))]
+
+
+_EFFECT_RATES: tuple[Sequence[float], ...] = (
+    _mirrored((1e-6, 1e-4, 1e-2)),
+    _mirrored((1e-5, 1e-4, 1e-3, 1e-2, 0.1)),
+    _mirrored((1e-3, 1e-2, 0.1)),
+    _mirrored((1e-3, 0.01, 0.05, 0.2)),
+    _mirrored((0.01, 0.05, 0.1, 0.25)),
+    _mirrored((0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)),
+    *(
+        tuple(round(step * n, 6) for n in range(1, round(1.0 / step)))
+        for step in (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+    ),
+)
+
+
+def _ratios(scale: Scale, low: float, high: float) -> list[list[float]]:
+    ends = np.clip(np.log10(scale.inverse(np.asarray([low, high]))), -300.0, 300.0)
+    first, last = int(np.floor(ends[0])), int(np.ceil(ends[1]))
+    families = [
+        [10.0**power for power in range(first, last + 1) if power % step == 0]
+        for step in (50, 20, 10, 5, 2)
+    ]
+    families += [
+        [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+        for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
+    ]
+    for step in (0.1, 0.05, 0.02, 0.01):
+        least, most = (10.0**end / step for end in ends)
+        if most - least < 50:
+            families.append([step * n for n in range(int(np.ceil(least)), int(most) + 1)])
+    return families
+
+
+def tight(axis: Axis, values: Sequence[float]) -> Axis:
+    """Return an axis that ends a little beyond its values, not at the next round number."""
+    room = 0.04 * (max(values) - min(values))
+    low, high = max(axis.low, min(values) - room), min(axis.high, max(values) + room)
+    return replace(axis, low=low, high=high) if high > low else axis

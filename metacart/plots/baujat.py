@@ -12,13 +12,13 @@ from metacart.errors import named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import spec_of
 from metacart.modelling.likelihoods import Likelihoods
-from metacart.plots.axes import Axis, linear_axis
+from metacart.plots.axes import Axis, linear_axis, tight
 from metacart.plots.facts import failure_of, labels_of, title_of
 from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
-from metacart.plots.scatter import Scatter, name_points, open_scatter, tight
+from metacart.plots.planes import name_points, one_plane, open_plane
 from metacart.results.baujat_table import baujat_table
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def plot_baujat(
     rows = dict(zip(names_of_rows, table["influence"].astype(float), strict=True))
     at = dict(zip(rows, table["contribution"].astype(float), strict=True))
     reach = float(np.sqrt(_AREA / np.pi) / 72)
-    scatter = Scatter("baujat", *_axes(table), _SIZE, edge=reach)
+    plane = one_plane("baujat", *_axes(table), _SIZE, edge=reach)
     with style():
-        page = open_scatter(
-            scatter, rows, key=[Key("dot", "a study", COLOURS["model"])],
+        page = open_plane(
+            plane, rows, key=[Key("dot", "a study", COLOURS["model"])],
             notes=[_note(fit, table)], warning=failure_of(fit), backend=backend,
         )  # fmt: skip
         page.draw(
@@ -99,7 +99,7 @@ def plot_baujat(
         )  # fmt: skip
         names = dict(list(zip(rows, table["label"], strict=True))[:_NAMED])
         every = dict.fromkeys(rows, reach)
-        name_points(page, scatter, at, names, reach=every)
+        name_points(page, plane, at, names, reach=every)
     title = f"{title_of(fit)}: Baujat plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 

@@ -13,7 +13,7 @@ from metacart.errors import named_options, refuse_unknown
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
-from metacart.plots.axes import Axis
+from metacart.plots.axes import Axis, effect_axis
 from metacart.plots.facts import (
     axis_words,
     capital,
@@ -39,7 +39,7 @@ from metacart.plots.measure import (
 )
 from metacart.plots.numbers import number, span
 from metacart.plots.page import Key, Page
-from metacart.plots.planes import Plane, effect_axis, open_planes
+from metacart.plots.planes import Plane, open_planes
 from metacart.plots.study_rows import PLACES
 from metacart.results.drapery_table import drapery_table
 
@@ -122,7 +122,7 @@ def plot_drapery(
             notes=_notes(fit, len(names)),
             warning=failure_of(fit),
             backend=backend,
-            rows=[*dict.fromkeys(table["key"])],
+            rows=dict.fromkeys(table["key"], 0.0),
         )
         _draw(page, plane, table)
         _name(page, plane, texts, medians)
@@ -183,11 +183,6 @@ def _look(key: str) -> dict[str, Any]:
 def _draw(page: Page, plane: Plane, table: pd.DataFrame) -> None:
     plot = page.plot(plane.name)
     backend = backend_of(plot)
-    if plane.x.null is not None:
-        backend.line(
-            np.full(2, plane.x.null), np.asarray([0.0, 1.0]), plot, color=COLOURS["rule"],
-            width=0.8, zorder=1, gid="null",
-        )  # fmt: skip
     for tick in _TICKS[1:]:
         backend.line(
             np.asarray([plane.x.low, plane.x.high]), np.full(2, tick), plot,

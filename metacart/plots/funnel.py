@@ -17,7 +17,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key, Page
-from metacart.plots.scatter import Scatter, name_points, open_scatter
+from metacart.plots.planes import Plane, name_points, one_plane, open_plane
 from metacart.results.funnel_table import LEVELS, funnel_table
 from metacart.results.ratio_evidence import FEWEST
 
@@ -85,14 +85,14 @@ def plot_funnel(
     table = funnel_table(fit)
     key, notes = _key(), [_note(fit, table)]
     x, y = _axes(fit, table)
-    scatter = Scatter("funnel", x, y, _SIZE, down=True)
+    plane = one_plane("funnel", x, y, _SIZE, down=True)
     with style():
         rows = {f"study:{n}": float(se) for n, se in enumerate(table["se"])}
-        page = open_scatter(
-            scatter, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
+        page = open_plane(
+            plane, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
         )
         _draw_ground(page, table, x, y)
-        _draw_studies(page, table, scatter)
+        _draw_studies(page, table, plane)
     title = f"{title_of(fit)}: funnel plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 
@@ -137,7 +137,7 @@ def _draw_ground(page: Page, table: pd.DataFrame, x: Axis, y: Axis) -> None:
     )  # fmt: skip
 
 
-def _draw_studies(page: Page, table: pd.DataFrame, scatter: Scatter) -> None:
+def _draw_studies(page: Page, table: pd.DataFrame, plane: Plane) -> None:
     rows = list(page.centre)
     at = dict(zip(rows, table["ratio"].astype(float), strict=True))
     page.draw(
@@ -147,7 +147,7 @@ def _draw_studies(page: Page, table: pd.DataFrame, scatter: Scatter) -> None:
     if len(rows) <= _NAMED:
         names = dict(zip(rows, table["label"], strict=True))
         reach = dict.fromkeys(rows, float(np.sqrt(_AREA / np.pi) / 72))
-        name_points(page, scatter, at, names, reach=reach)
+        name_points(page, plane, at, names, reach=reach)
 
 
 def _key() -> list[Key]:

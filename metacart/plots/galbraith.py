@@ -24,7 +24,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot, words
 from metacart.plots.measure import COLOURS, SMALL, style
 from metacart.plots.page import Key, Page
-from metacart.plots.scatter import LEFT, TOP, Scatter, name_points, open_scatter
+from metacart.plots.planes import Plane, name_points, one_plane, open_plane
 from metacart.results.galbraith_table import WITHIN, galbraith_table
 from metacart.scales import Scale
 
@@ -95,23 +95,23 @@ def plot_galbraith(
     table = galbraith_table(fit)
     scale = scale_of(design_of(fit))
     x, y = _axes(table, scale)
-    scatter = Scatter("galbraith", x, y, _SIZE, right=_ROOM)
+    plane = one_plane("galbraith", x, y, _SIZE)
     rows = {f"study:{n}": float(z) for n, z in enumerate(table[_height(scale)])}
     at = dict(zip(rows, table["precision"].astype(float), strict=True))
     reach = dict.fromkeys(rows, float(np.sqrt(_AREA / np.pi) / 72))
     with style():
-        page = open_scatter(
-            scatter, rows, key=_key(), notes=[_note(fit, table)], warning=failure_of(fit),
-            backend=backend,
+        page = open_plane(
+            plane, rows, key=_key(), notes=[_note(fit, table)], warning=failure_of(fit),
+            backend=backend, right=_ROOM,
         )  # fmt: skip
         _draw_lines(page, table, x, scale)
-        _draw_estimates(page, fit, table, x, y)
+        _draw_estimates(page, plane, fit, table)
         page.draw(
             spot, "study", at, on="galbraith", marker="o", size=_AREA, color=COLOURS["ink"],
             width=0.6, edgecolor=COLOURS["paper"], zorder=5, clip_on=False,
         )  # fmt: skip
         names = dict(list(zip(rows, table["label"], strict=True))[:_NAMED])
-        name_points(page, scatter, at, names, reach=reach)
+        name_points(page, plane, at, names, reach=reach)
     title = f"{title_of(fit)}: Galbraith plot"
     return deliver(page.collection, title=title, alt=_alt(title, table), file=file)
 
@@ -159,8 +159,9 @@ def _draw_lines(page: Page, table: pd.DataFrame, x: Axis, scale: Scale) -> None:
     )  # fmt: skip
 
 
-def _draw_estimates(page: Page, fit: xr.DataTree, table: pd.DataFrame, x: Axis, y: Axis) -> None:
+def _draw_estimates(page: Page, plane: Plane, fit: xr.DataTree, table: pd.DataFrame) -> None:
     """Draw the axis of the estimates at the right end."""
+    x, y = plane.x, plane.y
     scale, plot = scale_of(design_of(fit)), page.plot("galbraith")
     backend = backend_of(plot)
     level = 0.0 if scale.name == "log" else float(scale.link(table.attrs["common"]["estimate"]))
@@ -184,9 +185,10 @@ def _draw_estimates(page: Page, fit: xr.DataTree, table: pd.DataFrame, x: Axis, 
             vertical_align="center", gid="estimate_tick",
         )  # fmt: skip
     heading = {"ratio": capital(ratio_name(fit)), "rate": "%"}.get(measure, "Estimate")
-    right = LEFT + _SIZE[0] + _ROOM
+    right = plane.left + plane.wide + _ROOM
     words(
-        heading, page.plot("table"), x=right, y=TOP - 0.16, bold=True, align="right",
+        heading, page.plot("table"), x=right, y=plane.top - 0.1, anchor="bottom", bold=True,
+        align="right",
         gid="estimates_heading",
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.likelihoods import Likelihoods
-from metacart.plots.axes import Axis, linear_axis
+from metacart.plots.axes import Axis, effect_axis, linear_axis
 from metacart.plots.facts import (
     axis_words,
     failure_of,
@@ -33,7 +33,6 @@ from metacart.plots.numbers import number, span
 from metacart.plots.page import Key, Page
 from metacart.plots.planes import (
     Plane,
-    effect_axis,
     name_lines,
     named_width,
     names_height,
@@ -131,7 +130,7 @@ def plot_joint(
             notes=_notes(fit, len(names), len(shown)),
             warning=failure_of(fit),
             backend=backend,
-            rows=[*names],
+            rows=dict.fromkeys(names, 0.0),
         )
         _draw_joint(page, regions, prior)
         _draw_traces(page, table, [*names])

@@ -18,7 +18,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, bubble
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key, Page
-from metacart.plots.scatter import Scatter, name_points, open_scatter
+from metacart.plots.planes import name_points, one_plane, open_plane
 from metacart.results.labbe_table import labbe_table
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def plot_labbe(
     reach = {row: float(np.sqrt(each / np.pi) / 72) for row, each in areas.items()}
     with_, without = _groups(fit)
     x, y = (percent_axis(f"{group}: {_counted(fit)}, % of patients") for group in (without, with_))
-    scatter = Scatter("labbe", x, y, _SIZE, edge=max(reach.values()))
+    plane = one_plane("labbe", x, y, _SIZE, edge=max(reach.values()))
     with style():
-        page = open_scatter(
-            scatter, rows, key=_key(fit), notes=[_note(fit, findings, at or {})],
+        page = open_plane(
+            plane, rows, key=_key(fit), notes=[_note(fit, findings, at or {})],
             warning=failure_of(fit), backend=backend,
         )  # fmt: skip
         _draw_lines(page, table[table["row"] == "curve"])
@@ -107,7 +107,7 @@ def plot_labbe(
             large = sorted(rows, key=lambda row: -areas[row])
             labels = dict(zip(rows, findings["label"], strict=True))
             names = {row: labels[row] for row in large}
-            name_points(page, scatter, across, names, reach=reach)
+            name_points(page, plane, across, names, reach=reach)
     title = f"{title_of(fit)}: L'Abbé plot"
     return deliver(page.collection, title=title, alt=_alt(title, findings), file=file)
 

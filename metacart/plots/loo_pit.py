@@ -18,7 +18,7 @@ from metacart.plots.files import check_file, deliver
 from metacart.plots.marks import backend_of, spot
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key, Page
-from metacart.plots.scatter import Scatter, name_points, open_scatter
+from metacart.plots.planes import name_points, one_plane, open_plane
 from metacart.results.loo_pit import loo_pit
 from metacart.results.uniformity import band_of
 
@@ -109,7 +109,7 @@ def plot_loo_pit(
     ticks, labels = _SHARES, tuple(f"{share:g}" for share in _SHARES)
     x = Axis(0.0, 1.0, ticks, labels, "Where the finding lies in its prediction, LOO-PIT")
     y = Axis(0.0, 1.0, ticks, labels, "Share of findings at or below")
-    scatter = Scatter("loo_pit", x, y, _SIZE, edge=0.06)
+    plane = one_plane("loo_pit", x, y, _SIZE, edge=0.06)
     radius = float(np.sqrt(_AREA / np.pi) / 72)
     outer = {
         row: label
@@ -117,8 +117,8 @@ def plot_loo_pit(
         if min(value, 1.0 - value) < _NAMED
     }
     with style():
-        page = open_scatter(
-            scatter, rows, key=_key(), notes=[_note(table, lost)], warning=failure_of(fit),
+        page = open_plane(
+            plane, rows, key=_key(), notes=[_note(table, lost)], warning=failure_of(fit),
             backend=backend,
         )  # fmt: skip
         _draw_steps(page, table)
@@ -126,7 +126,7 @@ def plot_loo_pit(
             spot, "finding", at, on="loo_pit", marker="o", size=_AREA, color=COLOURS["model"],
             width=0.6, edgecolor=COLOURS["paper"], zorder=5, clip_on=False,
         )  # fmt: skip
-        name_points(page, scatter, at, outer, reach=dict.fromkeys(rows, radius))
+        name_points(page, plane, at, outer, reach=dict.fromkeys(rows, radius))
     title = f"{title_of(fit)}: leave-one-out predictions"
     return deliver(page.collection, title=title, alt=f"{title}. {_note(table, lost)}", file=file)
 

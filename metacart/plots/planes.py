@@ -1,4 +1,4 @@
-"""Planes with two axes on one page: where they stand, how effects are ticked, names at lines."""
+"""Planes with two axes on one page: where they stand, and names at their points and lines."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metacart.plots.axes import Axis, linear_axis
+from metacart.plots.axes import Axis
 from metacart.plots.canvas import lay_flat, open_canvas, place
 from metacart.plots.footer import draw_footer, measure_footer
-from metacart.plots.marks import backend_of, words
+from metacart.plots.marks import backend_of, plain, words
 from metacart.plots.measure import (
     COLOURS,
+    GAP,
     MARGIN,
     SIZE,
     SMALL,
@@ -25,14 +25,21 @@ from metacart.plots.measure import (
     wrap,
 )
 from metacart.plots.page import Key, Page
-from metacart.scales import Scale
 
-__all__ = ["Plane", "effect_axis", "name_lines", "named_width", "names_height", "open_planes"]
+__all__ = [
+    "Plane",
+    "name_lines",
+    "name_points",
+    "named_width",
+    "names_height",
+    "one_plane",
+    "open_plane",
+    "open_planes",
+]
 
-Array = NDArray[np.float64]
-
-_CLOSE = 0.075  # of an axis: ticks nearer than that overlap
-_MOST = 8
+_LEFT = MARGIN + 0.42  # inches to the left of a plane that stands alone
+_TOP, _UNDER = 0.36, 0.52  # inches above and below it
+_HALF = 0.062  # inches, half the height of a name at a point with its room
 _WIDEST = 2.2  # inches beyond which names at lines are wrapped
 _LEADER = 0.22  # inches from the end of a line to its name
 
@@ -46,13 +53,17 @@ class Plane:
     name : str
         Its plot in ``viz``.
     x, y : Axis
-        Its axes, evenly spaced; only a lowest plane of several with one x has words below it.
+        Its axes; only a lowest plane of several with one x has words below it.
     left, top, wide, high : float
         Where it stands.
     heading : str
         What y is, above the plane.
     ticked : bool
         Whether x has labels.
+    edge : float
+        Inches beyond the ends of linear axes, where marks are large.
+    down : bool
+        Whether y grows downwards.
     """
 
     name: str
@@ -64,10 +75,70 @@ class Plane:
     high: float
     heading: str = ""
     ticked: bool = True
+    edge: float = 0.0
+    down: bool = False
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point stands, in inches from the plane's own upper left corner."""
+        ends = []
+        for axis, inches, value in ((self.x, self.wide, x), (self.y, self.high, y)):
+            # the inches of the edge once it is part of the plane
+            edge = 0.0 if axis.log else self.edge * inches / (inches + 2 * self.edge)
+            ends.append(edge + (inches - 2 * edge) * axis.share(value))
+        return ends[0], ends[1] if self.down else self.high - ends[1]
 
     def inches(self, y: float) -> float:
         """Return how far below the top of the page a value of y stands."""
-        return self.top + self.high * (self.y.high - y) / (self.y.high - self.y.low)
+        return self.top + self.place(self.x.low, y)[1]
+
+
+def one_plane(
+    name: str,
+    x: Axis,
+    y: Axis,
+    size: tuple[float, float],
+    *,
+    edge: float = 0.0,
+    down: bool = False,
+) -> Plane:
+    """Return a plane that stands alone on its page; the label of `y` stands above its end."""
+    return Plane(name, x, y, _LEFT, _TOP, *size, y.label, edge=edge, down=down)
+
+
+def open_plane(
+    plane: Plane,
+    points: Mapping[str, float],
+    *,
+    key: Sequence[Key],
+    notes: Sequence[str],
+    warning: str = "",
+    right: float = 0.0,
+    backend: str = "matplotlib",
+) -> Page:
+    """Return a page with one plane of points, its key and its notes.
+
+    Parameters
+    ----------
+    plane : Plane
+        From ``one_plane``.
+    points : mapping of str to float
+        Where each row stands on the vertical axis.
+    key, notes, warning
+        Of the footer.
+    right : float
+        Inches to the right of the plane, for what stands there.
+    backend : {"matplotlib", "none"}
+        ``"none"`` draws nothing and keeps the structure.
+
+    Returns
+    -------
+    Page
+    """
+    width = plane.left + plane.wide + right + MARGIN
+    return open_planes(
+        [plane], size=(width, plane.top + plane.high + _UNDER), key=key, notes=notes,
+        warning=warning, backend=backend, rows=points,
+    )  # fmt: skip
 
 
 def open_planes(
@@ -78,7 +149,7 @@ def open_planes(
     notes: Sequence[str],
     warning: str,
     backend: str,
-    rows: Sequence[str] = ("plane",),
+    rows: Mapping[str, float],
 ) -> Page:
     """Lay planes out above a footer, with their axes.
 
@@ -92,8 +163,8 @@ def open_planes(
         Of the footer.
     backend : {"matplotlib", "none"}
         ``"none"`` draws nothing and keeps the structure.
-    rows : sequence of str
-        The names of what is drawn one by one.
+    rows : mapping of str to float
+        The names of what is drawn one by one, and the heights of what stands at one.
 
     Returns
     -------
@@ -101,136 +172,157 @@ def open_planes(
     """
     width, body = size
     footer = measure_footer(notes, warning, key, width - 2 * MARGIN)
-    total = body + footer.height + MARGIN
-    collection = open_canvas(rows, [each.name for each in planes], (width, total), backend)
-    nowhere = dict.fromkeys(rows, 0.0)
+    whole = (width, body + footer.height + MARGIN)
+    collection = open_canvas([*rows], [each.name for each in planes], whole, backend)
+    heights = {row: float(at) for row, at in rows.items()}
     axes = {each.name: each.x for each in planes}
-    page = Page(collection, axes, nowhere, nowhere, 0.0, body)
+    page = Page(collection, axes, heights, dict.fromkeys(rows, 0.0), 0.0, body)
     if backend == "matplotlib":
         warn_of_letters([*notes, *(each.heading for each in planes)])
-        lay_flat(page.plot("table"), (0.0, 0.0, width, body), (width, total))
-        box = (MARGIN, body, width - 2 * MARGIN, footer.height)
-        lay_flat(page.plot("footer"), box, (width, total))
+        lay_flat(page.plot("table"), (0.0, 0.0, width, body), whole)
+        lay_flat(page.plot("footer"), (MARGIN, body, width - 2 * MARGIN, footer.height), whole)
         for each in planes:
-            plot = page.plot(each.name)
-            place(plot, (each.left, each.top, each.wide, each.high), (width, total))
-            _dress(plot, each)
+            place(page.plot(each.name), (each.left, each.top, each.wide, each.high), whole)
+            _dress(page.plot(each.name), each)
     for each in planes:
         if each.heading:
             words(
                 each.heading, page.plot("table"), x=MARGIN, y=each.top - 0.1, anchor="bottom",
                 bold=True, lines=each.heading.count("\n") + 1, gid=f"heading_{each.name}",
             )  # fmt: skip
-        if each.y.null is not None:
-            backend_of(page.plot(each.name)).line(
-                np.asarray([each.x.low, each.x.high]), np.full(2, each.y.null),
-                page.plot(each.name), color=COLOURS["rule"], width=0.7, zorder=1, gid="null",
-            )  # fmt: skip
+        _draw_nulls(page, each)
     draw_footer(page, footer, key)
     return page
 
 
+def _draw_nulls(page: Page, plane: Plane) -> None:
+    plot = page.plot(plane.name)
+    for axis, other, turned in ((plane.x, plane.y, False), (plane.y, plane.x, True)):
+        if axis.null is not None:
+            line = np.full(2, axis.null), np.asarray([other.low, other.high])
+            backend_of(plot).line(
+                *(line[::-1] if turned else line), plot, color=COLOURS["rule"], width=0.7,
+                zorder=1, gid="null",
+            )  # fmt: skip
+
+
 def _dress(plot: Any, plane: Plane) -> None:
-    x, y = plane.x, plane.y
     plot.patch.set_visible(False)
-    plot.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
-    plot.set_xticks(x.ticks, x.tick_labels if plane.ticked else [""] * len(x.ticks), fontsize=SMALL)
-    plot.set_yticks(y.ticks, y.tick_labels, fontsize=SMALL)
-    plot.set_xticks([], minor=True)
-    plot.set_yticks([], minor=True)
-    plot.tick_params(length=3, width=0.7, color=COLOURS["ink"], pad=2)
     for side in ("right", "top"):
         plot.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        plot.spines[side].set_linewidth(0.7)
-    plot.spines["left"].set_visible(bool(y.ticks))
+    for axis, inches, along in ((plane.x, plane.wide, "x"), (plane.y, plane.high, "y")):
+        more = 0.0 if axis.log else plane.edge / inches * (axis.high - axis.low)
+        limits = (axis.low - more, axis.high + more)
+        inside = [n for n, tick in enumerate(axis.ticks) if axis.low <= tick <= axis.high]
+        labelled = plane.ticked or along == "y"
+        labels = [axis.tick_labels[n] if labelled else "" for n in inside]
+        plot.set(**{f"{along}scale": axis.scale})
+        plot.set(**{f"{along}lim": limits[::-1] if plane.down and along == "y" else limits})
+        set_ticks = getattr(plot, f"set_{along}ticks")
+        set_ticks([axis.ticks[n] for n in inside], labels, fontsize=SMALL)
+        set_ticks([], minor=True)
+        spine = plot.spines["bottom" if along == "x" else "left"]
+        spine.set(linewidth=0.7, bounds=(axis.low, axis.high))
+    plot.tick_params(length=3, width=0.7, color=COLOURS["ink"], pad=2)
+    plot.spines["left"].set_visible(bool(plane.y.ticks))
     if plane.ticked:
-        plot.set_xlabel(drawable(x.label), fontsize=SIZE, labelpad=4, gid="axis_label")
+        plot.set_xlabel(drawable(plane.x.label), fontsize=SIZE, labelpad=4, gid="axis_label")
 
 
-# --- axes of effects ----------------------------------------------------------------------------
+# --- names at points ----------------------------------------------------------------------------
 
 
-def effect_axis(
-    scale: Scale, low: float, high: float, *, label: str = "", null: float | None = None
-) -> Axis:
-    """Return an axis evenly spaced on the model scale, with ticks in natural units.
+def name_points(
+    page: Page,
+    plane: Plane,
+    at: Mapping[str, float],
+    names: Mapping[str, str],
+    *,
+    reach: Mapping[str, float],
+) -> None:
+    """Write names beside points where they cover no other name and no point.
 
     Parameters
     ----------
-    scale : Scale
-        Of the model.
-    low, high : float
-        Its ends, on that scale.
-    label : str
-        What is shown.
-    null : float, optional
-        Where no difference is, on that scale.
-
-    Returns
-    -------
-    Axis
+    page : Page
+        Where.
+    plane : Plane
+        Where it stands.
+    at : mapping of str to float
+        Where each point stands along x, of all rows.
+    names : mapping of str to str
+        The names by row, the most important first; one without a free place is not written.
+    reach : mapping of str to float
+        Inches from the middle of each point to its edge.
     """
-    if scale.name == "identity":
-        plain = linear_axis(label, points=[low, high], intervals=[])
-        inside = [n for n, tick in enumerate(plain.ticks) if low <= tick <= high]
-        ticks, labels = [plain.ticks[n] for n in inside], [plain.tick_labels[n] for n in inside]
-    else:
-        natural = _ticks(scale, low, high)
-        ticks = [float(scale.link(tick)) for tick in natural]
-        unit = 100.0 if scale.is_rate else 1.0
-        labels = [f"{unit * tick:.6g}" for tick in natural]
-    within = null if null is not None and low <= null <= high else None
-    return Axis(low, high, tuple(ticks), tuple(labels), label, null=within)
+    _warn(page, names)
+    size = plane.wide, plane.high
+    middles = {row: plane.place(value, page.centre[row]) for row, value in at.items()}
+    # left, top, right, bottom in inches from the upper left corner of the plane
+    taken = [(a - 0.7 * reach[r], b - 0.7 * reach[r], a + 0.7 * reach[r], b + 0.7 * reach[r])
+             for r, (a, b) in middles.items()]  # fmt: skip
+    own = dict(zip(middles, taken, strict=True))
+    across, above, aligned = {}, {}, {}
+    for row, name in names.items():
+        wide, away = text_width(name, size=SMALL), reach[row] + 0.03
+        a, b = middles[row]
+        for side, shift, rise in (
+            ("left", away, 0.0),
+            ("right", -away, 0.0),
+            ("left", 0.7 * away, -0.7 * away - 0.04),
+            ("left", 0.7 * away, 0.7 * away + 0.04),
+            ("right", -0.7 * away, -0.7 * away - 0.04),
+            ("right", -0.7 * away, 0.7 * away + 0.04),
+            ("center", 0.0, -away - _HALF),
+            ("center", 0.0, away + _HALF),
+        ):
+            start = a + shift - {"left": 0.0, "center": 0.5, "right": 1.0}[side] * wide
+            box = (start, b + rise - _HALF, start + wide, b + rise + _HALF)
+            inside = (
+                box[0] >= 0.02 and box[2] <= size[0] + GAP and box[1] >= 0.0 and box[3] <= size[1]
+            )
+            if inside and not any(_meet(box, other) for other in taken if other != own[row]):
+                taken.append(box)
+                across[row], above[row], aligned[row] = 72 * shift, -72 * rise, side
+                break
+    page.draw(
+        _beside, "name", {row: names[row] for row in aligned}, on=plane.name,
+        x={row: at[row] for row in aligned}, across=across, above=above, align=aligned,
+    )  # fmt: skip
 
 
-def _ticks(scale: Scale, low: float, high: float) -> list[float]:
-    """Return natural values, as many as stand well apart."""
-    best: list[float] = []
-    for family in _RATES if scale.is_rate else _ratios(scale, low, high):
-        at = np.asarray(scale.link(np.asarray(family)))
-        inside = (at >= low) & (at <= high)
-        gaps = np.diff(at[inside]) / (high - low)
-        found = np.asarray(family)[inside].tolist()
-        if len(best) < len(found) <= _MOST and (gaps > _CLOSE).all():
-            best = found
-    return best or [float(scale.inverse(np.asarray(0.5 * (low + high))))]
+def _warn(page: Page, names: Mapping[str, str]) -> None:
+    if page.collection.backend == "matplotlib":
+        warn_of_letters(names.values())
 
 
-def _mirrored(*half: float) -> tuple[float, ...]:
-    return (*half, 0.5, *(round(1.0 - rate, 8) for rate in reversed(half)))
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return (
+        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    )  # fmt: skip
 
 
-_RATES: tuple[tuple[float, ...], ...] = (
-    _mirrored(1e-6, 1e-4, 1e-2),
-    _mirrored(1e-5, 1e-4, 1e-3, 1e-2, 0.1),
-    _mirrored(1e-3, 1e-2, 0.1),
-    _mirrored(1e-3, 0.01, 0.05, 0.2),
-    _mirrored(0.01, 0.05, 0.1, 0.25),
-    _mirrored(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-    *(
-        tuple(round(step * n, 6) for n in range(1, round(1.0 / step)))
-        for step in (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-    ),
-)
+def _beside(
+    da: Any, target: Any, *, y: Any, x: Any, across: Any, above: Any, align: Any, **_: Any
+) -> Any:
+    """Write a name some points beside a point."""
+    if not hasattr(target, "annotate"):
+        return None
+    from matplotlib.patheffects import withStroke
 
-
-def _ratios(scale: Scale, low: float, high: float) -> list[list[float]]:
-    ends = np.clip(np.log10(scale.inverse(np.asarray([low, high]))), -300.0, 300.0)
-    first, last = int(np.floor(ends[0])), int(np.ceil(ends[1]))
-    families = [
-        [10.0**power for power in range(first, last + 1) if power % step == 0]
-        for step in (50, 20, 10, 5, 2)
-    ]
-    families += [
-        [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
-        for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
-    ]
-    for step in (0.1, 0.05, 0.02, 0.01):
-        least, most = (10.0**end / step for end in ends)
-        if most - least < 50:
-            families.append([step * n for n in range(int(np.ceil(least)), int(most) + 1)])
-    return families
+    return target.annotate(
+        drawable(str(plain(da))),
+        (float(plain(x)), float(plain(y))),
+        xytext=(float(plain(across)), float(plain(above))),
+        textcoords="offset points",
+        va="center",
+        ha=plain(align),
+        path_effects=[withStroke(linewidth=2.0, foreground=COLOURS["paper"])],
+        fontsize=SMALL,
+        color=COLOURS["muted"],
+        zorder=6,
+        annotation_clip=False,
+    )
 
 
 # --- names at the ends of lines -----------------------------------------------------------------
@@ -259,6 +351,7 @@ def name_lines(
 
     if not names:
         return
+    _warn(page, names)
     rows = sorted(names, key=lambda row: -ends[row])
     texts = {row: _wrapped(names[row]) for row in rows}
     high = np.asarray([SMALL_LINE * (texts[row].count("\n") + 1) for row in rows])
@@ -279,10 +372,10 @@ def name_lines(
         )  # fmt: skip
     at = dict(zip(rows, placed, strict=True))
     page.draw(
-        _name, "name", texts, on="table", x=x + _LEADER, at={row: float(at[row]) for row in rows}
+        _at_line, "name", texts, on="table", x=x + _LEADER, at={row: float(at[row]) for row in rows}
     )
 
 
-def _name(da: Any, target: Any, *, y: Any, at: Any, **options: Any) -> Any:
+def _at_line(da: Any, target: Any, *, y: Any, at: Any, **options: Any) -> Any:
     del y
     return words(da, target, y=at, small=True, colour=COLOURS["muted"], **options)

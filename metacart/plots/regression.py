@@ -11,7 +11,7 @@ from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import design_of, spec_of
 from metacart.modelling.design import moderators_of, scale_of
 from metacart.modelling.moderators import level_text, main_effects
-from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
+from metacart.plots.axes import linear_axis, percent_axis, ratio_axis, tight
 from metacart.plots.facts import (
     axis_words,
     capital,
@@ -24,8 +24,8 @@ from metacart.plots.facts import (
 from metacart.plots.files import check_file, deliver
 from metacart.plots.measure import COLOURS, style
 from metacart.plots.page import Key
+from metacart.plots.planes import open_plane
 from metacart.plots.regression_marks import Picture, draw_curves, draw_findings
-from metacart.plots.scatter import open_scatter, tight
 from metacart.records.moderation import unit_words
 from metacart.results.regression import regression_table
 
@@ -112,8 +112,8 @@ def plot_regression(
     key, notes = _key(picture), _notes(fit, picture, at or {}, str(table.attrs["by"]))
     with style():
         rows = {f"finding:{n}": float(y) for n, y in enumerate(picture.findings["crude"])}
-        page = open_scatter(
-            picture.scatter, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
+        page = open_plane(
+            picture.plane, rows, key=key, notes=notes, warning=failure_of(fit), backend=backend
         )
         draw_curves(page, picture)
         draw_findings(page, picture)

@@ -12,7 +12,7 @@ from metacart.plots.axes import Axis
 from metacart.plots.marks import backend_of, bubble, plain
 from metacart.plots.measure import COLOURS
 from metacart.plots.page import Page
-from metacart.plots.scatter import Scatter, name_points
+from metacart.plots.planes import Plane, name_points, one_plane
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,9 +68,9 @@ class Picture:
         return np.sqrt(self.areas / np.pi) / 72
 
     @property
-    def scatter(self) -> Scatter:
-        """The panel."""
-        return Scatter("regression", self.x, self.y, _SIZE, edge=float(self.reach.max()))
+    def plane(self) -> Plane:
+        """Where it stands."""
+        return one_plane("regression", self.x, self.y, _SIZE, edge=float(self.reach.max()))
 
 
 def draw_curves(page: Page, picture: Picture) -> None:
@@ -150,7 +150,7 @@ def draw_findings(page: Page, picture: Picture) -> None:
     if len(rows) <= _NAMED:
         names = dict(zip(rows, findings["label"].astype(str), strict=True))
         reach = dict(zip(rows, map(float, picture.reach), strict=True))
-        name_points(page, picture.scatter, x, names, reach=reach)
+        name_points(page, picture.plane, x, names, reach=reach)
 
 
 def _upright(da: Any, target: Any, *, y: Any, color: Any) -> Any:
