@@ -91,9 +91,9 @@ def arms(events, totals, effects="normal", step=0.02):
         event, other = special.log_expit(theta), special.log_expit(-theta)
         result = np.zeros(len(mu))
         for (y, n), number in zip(pairs, times, strict=True):
-            each = np.exp(y * event + (n - y) * other) @ np.exp(log_mass)
-            with np.errstate(divide="ignore"):  # far from where there is any mass
-                result += number * np.log(special.comb(n, y) * each)
+            choices = -special.betaln(y + 1, n - y + 1) - np.log(n + 1)
+            each = special.logsumexp(y * event + (n - y) * other + log_mass, axis=1)
+            result += number * (choices + each)
         return result
 
     return log_likelihood
@@ -138,6 +138,8 @@ def counts(events, totals):
         ([0], [1], "normal"),
         ([3, 9], [10, 12], "normal"),
         ([1, 900], [1, 1000], "normal"),
+        ([12] * 8, [20] * 8, "normal"),
+        ([0, 0, 1, 0, 1, 39, 40, 40, 38, 40], [40] * 10, "normal"),
         ([0, 900, 3], [1, 1000, 4], "student_t"),
         ([1, 3, 2, 17, 4], [20, 18, 25, 20, 22], "student_t"),
         ([0, 0, 9, 12], [14, 9, 9, 12], "student_t"),
@@ -148,6 +150,31 @@ def test_arms(events, totals, effects):
     spec = mc.ModelSpec(likelihood="binomial", random_effects=effects)
     run = exact(spec, counts(events, totals))
     check(run, *grid(arms(events, totals, effects), stats.norm(0, 1.5), stats.halfnorm(0, 1)))
+
+
+def test_a_registry_among_small_studies():
+    """Where tau is small mu is as narrow as the registry: the grid of mu follows tau."""
+    y, n, small = 12_000, 20_000, [4, 4, 3, 3, 4, 3, 3, 3, 4, 3]
+    run = exact(mc.ModelSpec(likelihood="binomial"), counts([y, *small], [n] + 10 * [5]))
+    log_likelihood = arms(small, [5] * 10)
+    # a normal density to a relative 1/n, and binomial at its peak
+    centre, variance = np.log(y / (n - y)), n / (y * (n - y))
+    peak = stats.binom.logpmf(y, n, y / n) + 0.5 * np.log(2 * np.pi * variance)
+    logs, u = np.linspace(-10, 2.2, 123), np.linspace(-8, 8, 161)
+    rows, mus = [], []
+    for tau in np.exp(logs):
+        sd = np.hypot(tau, np.sqrt(variance))
+        mu = centre + sd * u
+        here = peak + stats.norm.logpdf(mu, centre, sd) + log_likelihood(mu, tau)
+        here += stats.norm.logpdf(mu, 0, 1.5) + stats.halfnorm.logpdf(tau) + np.log(tau * sd)
+        rows.append(here)
+        mus.append(mu)
+    mass = special.softmax(rows)
+    log_marginal = special.logsumexp(rows) + np.log((logs[1] - logs[0]) * (u[1] - u[0]))
+    check(run, log_marginal, Curve("tau", logs, np.exp(logs), mass.sum(axis=1)))
+    draws = run.posterior["mu"].to_numpy()
+    error = draws.std() / np.sqrt(run.importance_ess)
+    assert abs(draws.mean() - np.sum(mass * mus)) < 0.005 + 4 * error
 
 
 def test_thousands_of_arms():

@@ -124,10 +124,11 @@ def _page(
         Column("k_hat", "Pareto\nk", cells["k_hat"], "right"),
     ]
     again = int(table["computed"].str.startswith("refitted").sum())
+    others = ", the others reweighted" if again < len(table) else ""
     note = (
         "In posterior SDs of all studies. The log predictive density is that of its data under a "
         f"fit of the others; it falls with the number of patients. {again} of {len(table)} were "
-        "fitted again, the others reweighted."
+        f"fitted again{others}."
     )
     return open_page(
         rows=rows,

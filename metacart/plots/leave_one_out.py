@@ -144,9 +144,10 @@ def _page(
     gone = int(answers.table[answers.table["median"].isna()]["row"].nunique())
     words = f"{again} of {len(how) - 1} were fitted again"
     words += f", {gone} could not be" if gone else ""
+    words += ", the others reweighted" if again + gone < len(how) - 1 else ""
     note = (
         f"The {answers.answer}{f' at {stated}' if stated else ''}; the papers of one cohort leave "
-        f"together. {words}, the others reweighted."
+        f"together. {words}."
     )
     return open_page(
         rows=[
