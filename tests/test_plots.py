@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from scipy import optimize, stats
 
@@ -26,7 +28,14 @@ from metacart.inference.records import design_of, identity
 from metacart.modelling.design import bind, scale_of
 from metacart.modelling.likelihoods import find_likelihood
 from metacart.modelling.priors import resolve_priors
-from metacart.plots import close_figure, plot_forest, plot_ppc, plot_prior_posterior, save_figure
+from metacart.plots import (
+    close_figure,
+    measure,
+    plot_forest,
+    plot_ppc,
+    plot_prior_posterior,
+    save_figure,
+)
 from metacart.plots.axes import linear_axis, percent_axis, ratio_axis
 from metacart.plots.forest_differences import _doubt
 from metacart.plots.forest_layouts import LAYOUTS
@@ -1029,6 +1038,35 @@ def test_no_text_of_prior_and_posterior_meets_another() -> None:
         across = min(first.x1, second.x1) - max(first.x0, second.x0)
         down = min(first.y1, second.y1) - max(first.y0, second.y0)
         assert across <= 0.5 or down <= 0.5, (one, other)
+
+
+def test_a_font_installed_since_matplotlib_listed_its_fonts_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A font under a name of the fallbacks, and a file that is none, appear on the machine."""
+    made = TTFont(font_manager.findfont("DejaVu Sans"))
+    for table in made["cmap"].tables:
+        table.cmap = {ord("安"): made.getGlyphName(40)}
+    for record in made["name"].names:
+        if record.nameID in (1, 4, 6, 16):
+            record.string = "Noto Sans CJK SC"
+    made.save(tmp_path / "new.ttf")
+    (tmp_path / "none.ttf").write_text("no font")
+    files = [str(tmp_path / name) for name in ("none.ttf", "new.ttf")]
+    listed = list(font_manager.fontManager.ttflist)
+    others = [entry for entry in listed if entry.name not in measure._FALLBACKS]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", others)
+    try:
+        for paths, shown in (([], "□"), (files, "安")):
+            monkeypatch.setattr(font_manager, "findSystemFonts", lambda paths=paths: paths)
+            measure._families.cache_clear()
+            measure._letters.cache_clear()
+            assert measure.drawable("安 2021") == f"{shown} 2021"
+        assert measure._families() == ["DejaVu Sans", "Noto Sans CJK SC"]
+    finally:
+        monkeypatch.undo()
+        measure._families.cache_clear()
+        measure._letters.cache_clear()
 
 
 def test_letters_that_no_font_has_are_told_once_and_by_name(tmp_path: Path) -> None:

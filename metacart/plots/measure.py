@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,27 @@ _BOX = "□"
 def _families() -> list[str]:
     # DejaVu Sans comes with matplotlib: the same figure on every machine. Names in scripts that
     # it lacks take the first font that this machine has.
-    from matplotlib import font_manager
+    if not _installed():
+        _add_new_fonts()
+    return ["DejaVu Sans", *_installed()]
 
-    have = {entry.name for entry in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _FALLBACKS if name in have)]
+
+def _installed() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    have = {entry.name for entry in fontManager.ttflist}
+    return [name for name in _FALLBACKS if name in have]
+
+
+def _add_new_fonts() -> None:
+    """Take the fonts that were installed since matplotlib wrote its list of them."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {Path(entry.fname).name for entry in fontManager.ttflist}
+    for file in findSystemFonts():
+        if Path(file).name not in known:
+            with suppress(OSError, RuntimeError):  # no font that matplotlib can read
+                fontManager.addfont(file)
 
 
 @cache
