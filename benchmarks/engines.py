@@ -160,12 +160,16 @@ def calibration() -> Iterator[Row]:
 
 
 def sizes() -> Iterator[Row]:
-    """Time from few arms to many, each in a process of its own."""
-    for number in SIZES:
+    """Time from few arms to many, each in a process of its own.
+
+    Arms of the same counts are integrated once; those that a moderator tells apart are not.
+    """
+    for number, moderators in (*((size, 0) for size in SIZES), (SIZES[-1], 1)):
         what, last = f"exact fit, {number:,} arms", number == SIZES[-1]
+        what += ", a numeric moderator" if moderators else ""
         target = "15 s, 2048 MiB" if last else ""
         try:
-            found = measured(number, 1000)
+            found = measured(number, 1000, moderators=moderators)
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             yield Row(what, "no result", target, False if last else None, type(error).__name__)
             continue
@@ -175,20 +179,20 @@ def sizes() -> Iterator[Row]:
         yield Row(what, f"{seconds:.2f} s, {memory:.0f} MiB", target, met, more)
 
 
-def measured(number: int, draws: int) -> dict[str, float]:
+def measured(number: int, draws: int, *, moderators: int = 0) -> dict[str, float]:
     """Return seconds and memory of fits in a fresh process."""
-    words = [sys.executable, __file__, "one", str(number), str(draws)]
+    words = [sys.executable, __file__, "one", str(number), str(draws), str(moderators)]
     run = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE)
     found: dict[str, float] = json.loads(run.stdout)
     return found
 
 
-def one(number: int, draws: int) -> None:
+def one(number: int, draws: int, moderators: int) -> None:
     """Print what two fits of this process take, the first with all it imports."""
     taken = []
     for _ in range(2):
         start = time.perf_counter()
-        fitted("exact", number, draws)
+        fitted("exact", number, draws, moderators=moderators)
         taken.append(time.perf_counter() - start)
     unit = 1024.0**2 if sys.platform == "darwin" else 1024.0  # bytes there, kibibytes elsewhere
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -235,6 +239,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        one(int(sys.argv[2]), int(sys.argv[3]))
+        one(*map(int, sys.argv[2:5]))
     else:
         main()

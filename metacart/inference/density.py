@@ -232,18 +232,16 @@ class Marginal:
         return np.asarray(density + (self.tau.log_density(t) if self.tau else 0.0))
 
     def log_density(
-        self, points: Array, t: Array, *, coarse: bool = False, by_study: Array | None = None
+        self, points: Array, t: Array, *, coarse: bool = False, total: Array | None = None
     ) -> Array:
         """Return the log of likelihood times prior in the coordinates; shape (draws).
 
-        The log likelihood of each study may be known there, `by_study` (draws, studies).
+        The log likelihood of all studies may be known there, `total` (draws).
         """
         with np.errstate(over="ignore"):
-            if by_study is None:
-                density = self.total_log_likelihood(points, t, coarse=coarse)
-            else:
-                density = by_study.sum(axis=1)
-            density = density + self.log_prior(points, t)
+            if total is None:
+                total = self.total_log_likelihood(points, t, coarse=coarse)
+            density = total + self.log_prior(points, t)
         return np.where(np.isnan(density), -np.inf, density)
 
     def draw_theta(

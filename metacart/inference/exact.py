@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metacart.inference.density import Marginal
 from metacart.inference.kept import kept_draws
 from metacart.inference.proposal import Mixture, propose
+from metacart.inference.smooth import total_log_likelihood
 from metacart.modelling.likelihoods import Likelihood
 from metacart.modelling.origins import INFERRED, ORIGIN
 from metacart.records.priors import Prior
@@ -213,7 +214,10 @@ def weigh(
         points, t, log_proposal = proposal.draw(math.ceil(times * number), rng)
         few = len(t) * target.design.sizes["study"] <= _HELD
         by_study = target.log_likelihood(points, t) if few else None
-        log_weight = target.log_density(points, t, by_study=by_study) - log_proposal
+        total = (
+            total_log_likelihood(target, points, t) if by_study is None else by_study.sum(axis=1)
+        )
+        log_weight = target.log_density(points, t, total=total) - log_proposal
         # it takes log likelihoods, whose negatives are the log weights of leaving one out
         smooth, k = arviz_stats.base.array_stats.psislw(log_weight.max() - log_weight)
         smooth = np.exp(smooth - smooth.max())

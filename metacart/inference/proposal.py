@@ -17,6 +17,7 @@ __all__ = ["Mixture", "NoProposalError", "conditional_modes", "propose", "start_
 Array = NDArray[np.float64]
 
 _PILOT = 50  # draws a node that correct the grid over tau
+_MANY, _FEW = 1000, 25  # from so many studies on, whose posterior is near normal, so many do
 _SEARCH, _GRID, _CELLS = 25, 61, 2000  # nodes to find tau's range, nodes and cells of the grid
 _DEPTH = 20.0  # how far below its highest point the grid follows the posterior, in nats
 _STEP = 0.02  # finite differences, in posterior SDs
@@ -106,13 +107,14 @@ class _Component:
         """Return it with the height of each node estimated from draws at that node."""
         from scipy.special import logsumexp
 
-        each = np.repeat(np.arange(len(self.nodes)), _PILOT)
+        number = _PILOT if target.design.sizes["study"] < _MANY else _FEW
+        each = np.repeat(np.arange(len(self.nodes)), number)
         mode, spread = self.mode[each], self.spread[each]
         standard = standard_t(mode.shape, rng)
         points = mode + (spread @ standard[..., None])[..., 0]
         log_weight = target.log_density(points, self.nodes[each], coarse=True) - log_t(standard)
         log_weight += np.log(np.diagonal(spread, axis1=-2, axis2=-1)).sum(-1)
-        height = logsumexp(log_weight.reshape(-1, _PILOT), axis=1) - np.log(_PILOT)
+        height = logsumexp(log_weight.reshape(-1, number), axis=1) - np.log(number)
         # a node without any height would leave no curve through the others
         return replace(self, log_height=np.maximum(height, height.max() - 2.0 * _DEPTH))
 
