@@ -6,12 +6,15 @@ import concurrent.futures
 import os
 import pickle
 import re
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import metacart as mc
@@ -19,6 +22,9 @@ from metacart.commands.workers import workers
 from metacart.inference import engines
 from metacart.inference import fit as fit_room
 from metacart.report import figures as drawing
+from metacart.report.files import staged
+from metacart.report.questions import Question
+from metacart.report.work import Work
 
 CRS = mc.ModelSpec(id="crs", outcome="severe_crs", likelihood="binomial")
 STUDIES = mc.load_studies(mc.BUNDLED / "an2022.toml", mc.BUNDLED / "li2020.toml")
@@ -209,3 +215,28 @@ def test_how_many_processes_make_a_report(
     with workers(jobs, questions) as executor:
         assert (executor is None) == (expected is None)
     assert made == ([] if expected is None else [(expected, "spawn", "_begin_quietly")])
+
+
+def test_nothing_is_written_once_a_report_has_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def elsewhere(work: Work, question: Question) -> None:
+        if question.spec.name == "broken":
+            begun.wait(10)
+            raise KeyboardInterrupt
+        begun.set()
+        time.sleep(0.3)
+        (work.folder / question.spec.name).mkdir(parents=True)
+
+    monkeypatch.setattr(Work, "_elsewhere", elsewhere)
+    asked = [
+        Question(mc.ModelSpec(id=name, likelihood="binomial"), pd.DataFrame())
+        for name in ("broken", "slow")
+    ]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with pytest.raises(KeyboardInterrupt), staged(tmp_path / "page") as folder:
+            Work(mc.load_studies(), folder, 1, None).sections(asked, pool, lambda *_: None)
+        assert not (tmp_path / "page").exists()
+    assert not (tmp_path / "page").exists()

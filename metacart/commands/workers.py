@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ def workers(jobs: int | None, questions: int | None) -> Iterator[Executor | None
 
 
 def _begin_quietly() -> None:
-    """Keep what libraries say to programmers from the screen, as the command itself does."""
+    """Keep what libraries say to programmers from the screen, as the command itself does.
+
+    Ctrl-C ends the process: else it would go on with the next question that waits.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, as_completed, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
@@ -88,6 +88,8 @@ class Work:
         finally:
             for future in futures:
                 future.cancel()
+            # the folder goes when this ends badly: nobody may write into it later
+            wait(futures)
         return [found[question.spec.name] for question in questions]
 
     def _section(self, question: Question, say: Say) -> Section:
