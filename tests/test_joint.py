@@ -14,6 +14,11 @@ from scipy import special, stats
 
 import metacart as mc
 from metacart.errors import InputError
+from metacart.inference.density import Marginal
+from metacart.inference.given_tau import moments_given_tau
+from metacart.modelling.design import bind
+from metacart.modelling.likelihoods import find_likelihood
+from metacart.modelling.priors import resolve_priors
 from metacart.plots.axes import effect_axis
 from metacart.scales import SCALES
 
@@ -55,6 +60,57 @@ def test_normal_estimates_have_a_closed_form(normal: Any) -> None:
         assert (np.abs(found["mean"] - mean) < 4 * found["mcse"] + 0.004).all()
         assert found["sd"] == pytest.approx(sd, rel=0.12)
     assert wide.index[-1] == pytest.approx(np.quantile(normal["posterior"]["tau"], 0.995))
+
+
+def test_means_with_an_imputed_moderator_against_a_grid() -> None:
+    """Slow and obvious: tau and the missing value on a grid, all else normal given them."""
+    dose = np.array([0.2, 1.0, 1.7, 2.4, 3.1, np.nan])
+    data = pd.DataFrame({"study": list("abcdef"), "estimate": Y, "se": SE, "dose": dose})
+    spec = mc.ModelSpec(
+        likelihood="normal", scale="identity", moderators=["dose"], missing="impute",
+        priors={"mu": "Normal(0, 1)", "beta": "Normal(0, 1)", "tau": "HalfNormal(0.5)"},
+    )  # fmt: skip
+    taus, xs = np.linspace(0.002, 2.5, 250), np.linspace(-3.0, 6.0, 181)
+    prior = stats.norm(1.5, 1.2).logpdf(xs)  # any law of the missing value: it cancels
+
+    def given(tau: float, x: float) -> tuple[Any, ...]:
+        columns = np.column_stack([np.ones(6), [*dose[:5], x]])
+        v = SE**2 + tau**2
+        spread = np.linalg.inv(columns.T @ (columns / v[:, None]) + np.eye(2))
+        height = stats.multivariate_normal(cov=np.diag(v) + columns @ columns.T).logpdf(Y)
+        return height, spread @ columns.T @ (Y / v), spread, columns
+
+    rng = np.random.default_rng(3)
+    logs = np.array([[given(tau, x)[0] for x in xs[::3]] for tau in taus[::2]]) + prior[::3]
+    mass = np.exp(logs - logs.max()) * stats.halfnorm(0, 0.5).pdf(taus[::2])[:, None]
+    cells = rng.choice(mass.size, size=2000, p=(mass / mass.sum()).ravel())
+    mu, linear = np.empty(2000), np.empty((2000, 6))
+    for number, cell in enumerate(cells):
+        place, at = divmod(int(cell), mass.shape[1])
+        _, mean, spread, columns = given(taus[::2][place], xs[::3][at])
+        drawn = rng.multivariate_normal(mean, spread)
+        mu[number], linear[number] = drawn[0], columns @ drawn
+    design = bind(spec, data)
+    likelihood = find_likelihood(spec)
+    target = Marginal(spec, design, likelihood, resolve_priors(spec, design, likelihood))
+    wanted = np.array([0.002, 0.1, 0.4, 1.0, 1.4])
+    means, sds, errors = moments_given_tau(target, {"mu": mu}, linear, wanted, seed=1)
+    for position, tau in enumerate(wanted):
+        found = [given(tau, x) for x in xs]
+        weight = np.exp([each[0] for each in found] + prior)
+        weight /= weight.sum()
+        share = tau**2 / (tau**2 + SE**2)
+        first, second = np.zeros(7), np.zeros(7)
+        for each, (_, mean, spread, columns) in zip(weight, found, strict=True):
+            middle = np.append(mean[0], share * Y + (1 - share) * (columns @ mean))
+            line = np.einsum("ij,jk,ik->i", columns, spread, columns)
+            wide = np.append(spread[0, 0], share * SE**2 + (1 - share) ** 2 * line)
+            first, second = first + each * middle, second + each * (wide + middle**2)
+        sd = np.sqrt(second - first**2)
+        assert (np.abs(means[position] - first) < 4 * errors[position] + 1e-3).all()
+        # an error is an SD over the root of the effective draws, that of the SD 0.7 times as large
+        assert (np.abs(sds[position] - sd) < 3 * errors[position]).all()
+        assert (errors[position] < 0.1 * sd).all()
 
 
 def test_counts_against_a_grid(counts: Any) -> None:

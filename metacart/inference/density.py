@@ -175,9 +175,16 @@ class Marginal:
             linear += named["mu"][:, None]
         else:
             linear = np.repeat(named["mu"][:, None], len(kinds.group), axis=1)
+        return self._seen(named, linear, kinds)
+
+    def observed(self, named: dict[str, Array], linear: Array) -> Observed:
+        """Return findings at parameters, where mu + x beta (draws, findings) is known already."""
+        return self._seen(named, linear, self._every)
+
+    def _seen(self, named: dict[str, Array], linear: Array, kinds: Kinds) -> Observed:
         own = {name: named[name][:, None] for name in self.likelihood.parameters if name in named}
         if np.any(shift := self.likelihood.shift(kinds.data, own)):
-            linear += shift
+            linear = linear + shift
         tau = named.get("tau", np.zeros(len(linear)))
         if self._levels is not None:
             tau = tau[:, self._levels.of_rows(kinds.rows)]

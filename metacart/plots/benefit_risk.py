@@ -104,7 +104,9 @@ def plot_benefit_risk(
         _dress(target, names, size, foot, points, ends=_ends(list(regions.values()), points))
         write_notes(collection, notes, size, foot)
     title = f"{capital(names[0])} against {names[1]}"
-    return deliver(collection, title=title, alt=_alt(title, fit, first, second, points), file=file)
+    return deliver(
+        collection, title=title, alt=_alt(title, fit, (first, second), names, points), file=file
+    )
 
 
 def _keep(collection: PlotCollection, name: str, artist: Any) -> None:
@@ -181,11 +183,13 @@ def _studies(collection: PlotCollection, target: Any, points: dict[str, Array]) 
     _keep(collection, "studies", marks)
     target.scatter([], [], s=40.0, label="study that reports both, area as its patients", **look)
     rug = {"color": COLOURS["ink"], "linewidth": 0.8, "clip_on": False, "zorder": 3}
+    named = False
     for name, along in (("only benefit", "y"), ("only risk", "x")):
         own = points[name]
         edge = target.get_yaxis_transform() if along == "y" else target.get_xaxis_transform()
         draw = target.hlines if along == "y" else target.vlines
-        label = "study that reports one, at the edge" if along == "y" else None
+        label = "study that reports one, at the edge" if own.size and not named else None
+        named = named or bool(own.size)
         _keep(collection, name, draw(own, 0.0, 0.018, transform=edge, label=label, **rug))
 
 
@@ -253,11 +257,17 @@ def _words(posterior: Array, prior: Array) -> str:
     return text.replace("-", "−")
 
 
-def _alt(title: str, fit: xr.DataTree, first: str, second: str, points: dict[str, Array]) -> str:
+def _alt(
+    title: str,
+    fit: xr.DataTree,
+    outcomes: tuple[str, str],
+    names: list[str],
+    points: dict[str, Array],
+) -> str:
     parts = []
     for name in READINGS:
-        ends = [np.quantile(each, [0.025, 0.975]) for each in rates_of(fit, name, first, second)]
+        ends = [np.quantile(each, [0.025, 0.975]) for each in rates_of(fit, name, *outcomes)]
         good, bad = (f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in ends)
-        parts.append(f"{name}: {first} {good}, {second} {bad}")
+        parts.append(f"{capital(name)}: {names[0].lower()} {good}, {names[1].lower()} {bad}")
     number = points["both"].shape[1]
     return f"{title}. {'; '.join(parts)} (95 % intervals). {number} studies report both."

@@ -150,5 +150,8 @@ def _page(fit: xr.DataTree, answers: Answers, by: str, at: Mapping[str, Any], ba
 
 def _alt(title: str, answers: Answers) -> str:
     steps = answers.table.drop_duplicates("row").set_index("row")["step"]
-    said = [f"with {steps[row]} studies {words}" for row, words in answers.words().items()]
+    said = [
+        f"with {steps[row]} {'study' if steps[row] == 1 else 'studies'} {words}"
+        for row, words in answers.words().items()
+    ]
     return f"{title}. {capital(answers.answer)}: {'; '.join(said)}."

@@ -41,6 +41,7 @@ __all__ = [
     "reported",
     "subtracted",
     "title_of",
+    "title_of_question",
 ]
 
 Measure = Literal["rate", "ratio", "value"]
@@ -70,7 +71,11 @@ def name_of(moderator: str) -> str:
 
 def title_of(fit: xr.DataTree) -> str:
     """Return the title of the analysis."""
-    spec = spec_of(fit)
+    return title_of_question(spec_of(fit))
+
+
+def title_of_question(spec: ModelSpec) -> str:
+    """Return the title of a question, else what is counted."""
     return spec.title or capital(_outcome(spec)) or "Meta-analysis"
 
 

@@ -198,7 +198,7 @@ def _key() -> list[Key]:
         Key("dot", "a study", COLOURS["ink"]),
         Key("line", "common effect", COLOURS["ink"]),
         Key("tile", "2 to either side of it", "#e4e4e4"),
-        Key("line", "pooled by the model, posterior median (dashed)", COLOURS["model"]),
+        Key("dashed", "pooled by the model, posterior median", COLOURS["model"]),
     ]
 
 
@@ -220,5 +220,7 @@ def _alt(title: str, table: pd.DataFrame) -> str:
         f"{title}. {len(table)} studies by precision and z; {inside} lie within 2 of the line of "
         f"the common effect {common['estimate']:.3g} ({common['lower']:.3g} to "
         f"{common['upper']:.3g}). Farthest from it: {first['label']} (estimate "
-        f"{first['estimate']:.3g}, {first['distance']:.2g} standard errors away)."
+        f"{first['estimate']:.3g}, {first['distance']:.2g} standard errors away).".replace(
+            " -", " −"
+        )
     )

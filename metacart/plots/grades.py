@@ -35,6 +35,7 @@ _WIDTH = 4.4
 _BAR, _BELOW = 0.065, 0.105  # half the height of a bar, and how far below its middle the model is
 # the cuts whose rates are marked, each with its sign and words
 _MARKED = ((3, "D", "grade 3 or higher"), (1, "o", "any grade"))
+_MANY = 30  # studies; more stand closer, so that sixty still fit a page
 _POOLED = ("population average", "next study")
 _NOTE = (
     "The end of a colour is the share with that grade or a higher one. A band of several grades "
@@ -123,7 +124,7 @@ def _page(fit: xr.DataTree, blocks: Mapping[str, list[dict[str, Any]]], backend:
         pooled = name in _POOLED
         rows.append(
             Row(name, bold=pooled, shade=not pooled and count % 2 == 0,
-                ruled=name == _POOLED[0], space=0.1)
+                ruled=name == _POOLED[0], space=0.1 if len(blocks) <= _MANY else 0.06)
         )  # fmt: skip
         label = str(own[0]["label"])
         cells["study"][name] = capital(label) if pooled else label

@@ -157,7 +157,7 @@ def _key(fit: xr.DataTree) -> list[Key]:
         Key("line", f"pooled {ratio}", COLOURS["model"]),
         Key("bar", "its 95 % interval", COLOURS["model"], 0.45),
         Key("bar", "next study, 95 %", COLOURS["model"], 0.18),
-        Key("line", "no difference (dashed)", COLOURS["rule"]),
+        Key("dashed", "no difference", COLOURS["rule"]),
     ]
 
 

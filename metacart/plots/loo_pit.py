@@ -153,7 +153,7 @@ def _key() -> list[Key]:
     return [
         Key("dot", "a finding", COLOURS["model"]),
         Key("line", "share of findings", COLOURS["model"]),
-        Key("line", "where the model holds (dashed)", COLOURS["muted"]),
+        Key("dashed", "where the model holds", COLOURS["muted"]),
         Key("tile", "95 % band of the whole line", "#d9dade"),
     ]
 

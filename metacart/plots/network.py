@@ -233,9 +233,11 @@ def _box(da: Any, target: Any, *, y: Any = None) -> Any:
 def _line(da: Any, target: Any, *, y: Any = None, width: Any, dotted: Any) -> Any:
     del y
     left, right, start, end = np.asarray(da, dtype=float)
+    wide = float(plain(width))
+    dashes = (0.0, (1.6 / wide, 1.6 / wide))  # as long in wide lines as in thin ones
     return backend_of(target).line(
         np.asarray([left, right]), np.asarray([start, end]), target, color=COLOURS["model"],
-        width=float(plain(width)), linestyle=":" if plain(dotted) else "-", alpha=0.75,
+        width=wide, linestyle=dashes if plain(dotted) else "-", alpha=0.75,
         solid_capstyle="butt", zorder=1,
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from metacart.plots.footer import draw_footer, measure_footer
 from metacart.plots.marks import backend_of, plain, words
 from metacart.plots.measure import (
     COLOURS,
-    GAP,
     MARGIN,
     SIZE,
     SMALL,
@@ -39,7 +38,8 @@ __all__ = [
 
 _LEFT = MARGIN + 0.42  # inches to the left of a plane that stands alone
 _TOP, _UNDER = 0.36, 0.52  # inches above and below it
-_HALF = 0.062  # inches, half the height of a name at a point with its room
+_BEYOND = MARGIN - 0.02  # how far a name may reach beyond the plane, still on the page
+_HALF = 0.062  # inches, half the height of a line of a name at a point with its room
 _WIDEST = 2.2  # inches beyond which names at lines are wrapped
 _LEADER = 0.22  # inches from the end of a line to its name
 
@@ -262,9 +262,12 @@ def name_points(
     taken = [(a - 0.7 * reach[r], b - 0.7 * reach[r], a + 0.7 * reach[r], b + 0.7 * reach[r])
              for r, (a, b) in middles.items()]  # fmt: skip
     own = dict(zip(middles, taken, strict=True))
-    across, above, aligned = {}, {}, {}
+    across, above, aligned, texts = {}, {}, {}, dict[str, str]()
     for row, name in names.items():
-        wide, away = text_width(name, size=SMALL), reach[row] + 0.03
+        texts[row] = wrap(name, 0.55 * size[0], size=SMALL)
+        lines = texts[row].split("\n")
+        wide = max(text_width(line, size=SMALL) for line in lines)
+        high, away = _HALF * len(lines), reach[row] + 0.03
         a, b = middles[row]
         for side, shift, rise in (
             ("left", away, 0.0),
@@ -273,20 +276,23 @@ def name_points(
             ("left", 0.7 * away, 0.7 * away + 0.04),
             ("right", -0.7 * away, -0.7 * away - 0.04),
             ("right", -0.7 * away, 0.7 * away + 0.04),
-            ("center", 0.0, -away - _HALF),
-            ("center", 0.0, away + _HALF),
+            ("center", 0.0, -away - high),
+            ("center", 0.0, away + high),
         ):
             start = a + shift - {"left": 0.0, "center": 0.5, "right": 1.0}[side] * wide
-            box = (start, b + rise - _HALF, start + wide, b + rise + _HALF)
+            box = (start, b + rise - high, start + wide, b + rise + high)
             inside = (
-                box[0] >= 0.02 and box[2] <= size[0] + GAP and box[1] >= 0.0 and box[3] <= size[1]
+                box[0] >= 0.02
+                and box[2] <= size[0] + _BEYOND
+                and box[1] >= 0.0
+                and box[3] <= size[1]
             )
             if inside and not any(_meet(box, other) for other in taken if other != own[row]):
                 taken.append(box)
                 across[row], above[row], aligned[row] = 72 * shift, -72 * rise, side
                 break
     page.draw(
-        _beside, "name", {row: names[row] for row in aligned}, on=plane.name,
+        _beside, "name", {row: texts[row] for row in aligned}, on=plane.name,
         x={row: at[row] for row in aligned}, across=across, above=above, align=aligned,
     )  # fmt: skip
 

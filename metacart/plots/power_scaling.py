@@ -171,9 +171,13 @@ def _draw(page: Page, table: pd.DataFrame) -> None:
 
 
 def _alt(title: str, table: pd.DataFrame) -> str:
+    strong = table[table["prior_sensitivity"] >= THRESHOLD]
     said = [
         f"{row['quantity']}, {_GREEK.get(row['prior'], row['prior'])}: "
         f"{row['prior_sensitivity']:.3f}, {row['diagnosis']}"
-        for row in table.to_dict("records")
+        for row in strong.to_dict("records")
     ]
-    return f"{title}. {'; '.join(said)}."
+    rest = (
+        f"{len(table) - len(strong)} of {len(table)} below {THRESHOLD:g}: the prior hardly matters"
+    )
+    return f"{title}. {'; '.join([*said, rest])}."

@@ -341,7 +341,7 @@ def _dress(
             plot.spines[side].set_visible(False)
         plot.spines["bottom"].set_linewidth(0.7)
         plot.tick_params(length=3, width=0.7, labelsize=SMALL, pad=2)
-        plot.locator_params(axis="x", nbins=6)
+        plot.locator_params(axis="x", nbins=5)
         plot.set_title(drawable(title), fontsize=SIZE, fontweight="bold", pad=4)
         lines = {group: f"{group} {_summary(item, group)}" for group in ("posterior", "prior")}
         lines["share"] = f"posterior {_share(item):.2f} times as wide"

@@ -13,7 +13,7 @@ from metacart.errors import named_options, refuse_unknown
 from metacart.evidence.library import spec_of
 from metacart.modelling.likelihoods import Likelihoods
 from metacart.plots.axes import Axis, linear_axis, percent_axis, ratio_axis
-from metacart.plots.facts import Measure, capital, measure_of, name_of
+from metacart.plots.facts import Measure, capital, measure_of, name_of, title_of_question
 from metacart.plots.files import check_file, deliver
 from metacart.plots.layout import Column, Key, Page, Panel, Row, intervals, open_page
 from metacart.plots.marks import backend_of, plain, spot, upright
@@ -102,7 +102,7 @@ def plot_prior_preview(
     table = preview_of(imagined).set_index("estimand")
     with style():
         page = _draw(imagined, table, backend)
-    title = f"Priors of: {question.title or question.name}"
+    title = f"Priors of: {title_of_question(question)}"
     return deliver(page.collection, title=title, alt=_alt(title, imagined, table), file=file)
 
 

@@ -117,7 +117,7 @@ def plot_regression(
         )
         draw_curves(page, picture)
         draw_findings(page, picture)
-    title = f"{title_of(fit)}, by {name_of(moderator)}"
+    title = f"{title_of(fit)}, by {name_of(moderator).lower()}"
     return deliver(page.collection, title=title, alt=_alt(title, picture), file=file)
 
 
@@ -205,6 +205,7 @@ def _alt(title: str, picture: Picture) -> str:
     parts = [f"{title}. Bubbles: {len(picture.findings)} findings."]
     scale = 100.0 if picture.y.label.endswith("% of patients") else 1.0
     unit = " %" if scale > 1 else ""
+    along = picture.scatter.x.label.partition(", ")[2]
     for level in picture.colours:
         curve = picture.curves[picture.curves["level"] == level]
         ends = []
@@ -212,7 +213,7 @@ def _alt(title: str, picture: Picture) -> str:
             middle, low, high = (
                 f"{scale * row[f'{picture.line}{end}']:.3g}" for end in ("", "_lower", "_upper")
             )
-            ends.append(f"{middle}{unit} ({low} to {high}) at {row[picture.moderator]:g}")
+            ends.append(f"{middle}{unit} ({low} to {high}) at {row[picture.moderator]:g} {along}")
         what = capital(_AVERAGED[picture.line]) + (f", {level}" if level else "")
-        parts.append(f"{what}: {ends[0]}, {ends[1]}.")
+        parts.append(f"{what}: {ends[0].rstrip()}, {ends[1].rstrip()}.")
     return " ".join(parts)

@@ -123,11 +123,13 @@ def plot_immortal_time(
     curves = simulate_immortal_time(**options, show="curves").set_index(["scenario", "group"])
     with style():
         changes = {name: options[name] for name in _CHANGES}
-        page = _page(scenarios_of(scenario, **changes), effects, _notes(options), landmark, backend)
+        scenarios = scenarios_of(scenario, **changes)
+        page = _page(scenarios, effects, _notes(options), landmark, backend)
         _draw_effects(page, effects)
         _draw_curves(page, curves)
     title = f"{capital(OUTCOMES[outcome].title)} by transplant, simulated without any effect"
-    return deliver(page.collection, title=title, alt=_alt(title, effects), file=file)
+    labels = {each.name: each.label for each in scenarios}
+    return deliver(page.collection, title=title, alt=_alt(title, effects, labels), file=file)
 
 
 Effects = dict[tuple[str, str], dict[str, float]]
@@ -182,14 +184,19 @@ def _page(
     return open_page(
         rows=rows,
         parts=[
-            Column("method", "Patients and method", cells["method"], widest=2.9),
-            Panel("effects", _axis(effects), "Hazard ratio, transplanted against others"),
+            Column("method", "Patients and method", cells["method"], widest=2.3),
+            Panel(
+                "effects",
+                _axis(effects),
+                "Hazard ratio, transplanted\nagainst others",
+                width=2.7,
+            ),
             Column("hr", "Mean, and 95 %\nof replicates", cells["hr"], "right"),
             Column("below", "Below 1\n%", cells["below"], "right"),
             Column("survival", f"Month {MONTH}, %\nHSCT / others", cells["survival"], "right"),
             Column("curves", "Ratio of\nthe curves", cells["curves"], "right"),
             Column("counts", "Odds ratio\nof counts", cells["counts"], "right"),
-            Panel("curves_drawn", _months(), "Time-fixed curves, %", width=1.9),
+            Panel("curves_drawn", _months(), "Time-fixed curves, %", width=1.5),
         ],
         key=[
             Key("dot", "mean of the replicates", COLOURS["ink"]),
@@ -199,7 +206,7 @@ def _page(
             Key("dash", "its centre", COLOURS["pooled"]),
             Key("line", "curve of the transplanted", _COLOURS["transplanted"]),
             Key("line", "of the others", _COLOURS["others"]),
-            Key("line", "of all", _COLOURS["all"]),
+            Key("dashed", "of all", _COLOURS["all"]),
         ],
         notes=[
             *notes,
@@ -367,8 +374,15 @@ def _curve(
     )  # fmt: skip
 
 
-def _alt(title: str, effects: Effects) -> str:
-    said = [f"{scenario}, {method}: {row['hr']:.2f}" for (scenario, method), row in effects.items()]
+def _alt(title: str, effects: Effects, labels: Mapping[str, str]) -> str:
+    said = [
+        f"{labels[scenario]}: "
+        + ", ".join(
+            f"{_WORDS[method].lower()} {_ratio(effects[scenario, method]['hr']) or 'not estimable'}"
+            for method in METHODS
+        )
+        for scenario in labels
+    ]
     low, middle, high = _band()
     return (
         f"{title}. Mean hazard ratios, by scenario and method: {'; '.join(said)}. The prior of the "

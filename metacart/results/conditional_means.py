@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from metacart.errors import Fault, InputError, named_options
 from metacart.inference.density import Marginal
 from metacart.inference.estimands import design_rows, make_draws
-from metacart.inference.given_tau import GivenTau, draw_given_tau
+from metacart.inference.given_tau import GivenTau, draw_given_tau, moments_given_tau
 from metacart.inference.kept import at_kept_draws
 from metacart.inference.one_mean import of_one_mean
 from metacart.inference.records import attribute, design_of, evidence_of, group_of, spec_of
@@ -29,6 +29,7 @@ __all__ = ["conditional_means", "one_tau", "view_of"]
 Array = NDArray[np.float64]
 _POINTS = 61
 _DRAWS = 500  # at each of them
+_WEIGHTED = 2000  # where those of the fit serve all of them
 _LEAST, _MOST = 1e-3, 0.995  # of the largest tau, and the quantile of its posterior that it is
 _ROUNDS, _FAR = 12, 50.0
 _BENDS = 5  # degree of the polynomial of a log variance
@@ -66,9 +67,9 @@ def conditional_means(fit: xr.DataTree, *, likelihoods: Likelihoods | None = Non
     E[theta | tau] says how much each estimate owes to the others: at a tau of 0 all are one, as tau
     grows each goes to what it would be alone (DuMouchel 1994; Röver 2020). At each tau 500 draws
     of the exact engine, however likely that tau is; a regression along tau by cubic splines takes
-    their noise away. A fit that imputes moderators has no such draws, and its own are regressed,
-    from its least tau on. Of a transplant question with two readings they are those of the naive
-    one, which is on the scale of what was printed.
+    their noise away. Of a fit that imputes moderators 2,000 of its own draws are weighted at each
+    tau by how much likelier it makes them. Of a transplant question with two readings they are
+    those of the naive one, which is on the scale of what was printed.
 
     Examples
     --------
@@ -79,9 +80,7 @@ def conditional_means(fit: xr.DataTree, *, likelihoods: Likelihoods | None = Non
 
     one_tau(fit)
     design = design_of(fit)
-    at, means, spreads, errors = _moments(
-        _draws(fit, likelihoods), inside=bool(spec_of(fit).within)
-    )
+    at, means, spreads, errors = _moments(fit, likelihoods)
     evidence = evidence_of(fit)
     studies = evidence["study"].astype(str).tolist()
     labels = evidence["label"].tolist() if "label" in evidence else studies
@@ -116,26 +115,29 @@ def one_tau(fit: xr.DataTree) -> None:
     raise InputError(Fault("fit", found, "a fit with one tau", hint))
 
 
-def _draws(fit: xr.DataTree, likelihoods: Likelihoods | None) -> GivenTau:
-    """Return draws at values of tau; those of the fit where it imputes."""
+def _moments(
+    fit: xr.DataTree, likelihoods: Likelihoods | None
+) -> tuple[Array, Array, Array, Array]:
+    """Return values of tau, and the means, SDs and errors (tau, 1 + findings) given each."""
     spec, design, view = spec_of(fit), design_of(fit), view_of(fit)
     sample, seed = group_of(at_kept_draws(fit), view), int(attribute(fit, "seed"))
     own = make_draws(sample, spec, design, seed)
-    most = float(np.quantile(own.tau, _MOST))
-    if gap_names(design):
-        theta = sample["theta"].transpose("chain", "draw", "finding").to_numpy()
-        linear = own.linear(design_rows(design, sample)).reshape(-1, theta.shape[-1])
-        tau = own.tau.reshape(-1)
-        kept = tau <= most
-        theta = theta.reshape(linear.shape)
-        return GivenTau(tau[kept], own.mu.reshape(-1)[kept], linear[kept], theta[kept], 1.0)
     likelihood = find_likelihood(spec, likelihoods=likelihoods)
     if view == "naive" and "bias" in free_parameters(design, likelihood):
         design = design.assign(biased=0.0 * design["biased"])
     target = Marginal(spec, design, likelihood, resolve_priors(spec, design, likelihood))
+    most = float(np.quantile(own.tau, _MOST))
     at = np.linspace(0.0, most, _POINTS)
     at[0] = _LEAST * most  # at 0 itself a density in log tau has no height
-    return draw_given_tau(target, at, draws=_DRAWS, rng=np.random.default_rng([seed, 4]))
+    if gap_names(design):
+        step = max(1, own.mu.size // _WEIGHTED)
+        names = ["mu", *(name for name in target.names if name in sample and name != "mu")]
+        draws = {name: sample[name].to_numpy().reshape(-1)[::step] for name in names}
+        linear = own.linear(design_rows(design, sample))
+        linear = linear.reshape(-1, linear.shape[-1])[::step]
+        return at, *moments_given_tau(target, draws, linear, at, seed=seed)
+    drawn = draw_given_tau(target, at, draws=_DRAWS, rng=np.random.default_rng([seed, 4]))
+    return _smoothed(drawn, inside=bool(spec.within))
 
 
 def view_of(fit: xr.DataTree) -> str:
@@ -143,7 +145,7 @@ def view_of(fit: xr.DataTree) -> str:
     return "naive" if "naive" in fit.children else "posterior"
 
 
-def _moments(draws: GivenTau, *, inside: bool) -> tuple[Array, Array, Array, Array]:
+def _smoothed(draws: GivenTau, *, inside: bool) -> tuple[Array, Array, Array, Array]:
     """Return values of tau, and the means, SDs and errors (tau, 1 + findings) given each."""
     from scipy.interpolate import BSpline
 
