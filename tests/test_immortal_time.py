@@ -623,7 +623,7 @@ def test_the_figure_shows_the_table() -> None:
         fallen = 1 - shares.to_numpy()
         np.testing.assert_allclose(height, fallen / fallen.max())
         assert artist["x"].tolist() == list(MONTHS)
-    assert "li2020, time-fixed" in collection.viz.attrs["alt"]
+    assert "Li 2020: time-fixed 0." in collection.viz.attrs["alt"]
 
 
 def test_the_figure_says_what_was_changed_and_what_is_not_null(tmp_path: Any) -> None:
