@@ -109,7 +109,7 @@ def moments_given_tau(
     linear : array (draws, findings)
         mu + x beta of each.
     tau : array (values,)
-        Ascending, above 0.
+        Ascending, above 0, close enough for a sum over them.
     seed : int
         Fixes the study effects, which are the same standard ones at each tau.
 

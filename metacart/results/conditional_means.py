@@ -29,7 +29,7 @@ __all__ = ["conditional_means", "one_tau", "view_of"]
 Array = NDArray[np.float64]
 _POINTS = 61
 _DRAWS = 500  # at each of them
-_WEIGHTED = 2000  # where those of the fit serve all of them
+_WEIGHTED = 4000  # where those of the fit serve all of them
 _LEAST, _MOST = 1e-3, 0.995  # of the largest tau, and the quantile of its posterior that it is
 _ROUNDS, _FAR = 12, 50.0
 _BENDS = 5  # degree of the polynomial of a log variance
@@ -67,7 +67,7 @@ def conditional_means(fit: xr.DataTree, *, likelihoods: Likelihoods | None = Non
     E[theta | tau] says how much each estimate owes to the others: at a tau of 0 all are one, as tau
     grows each goes to what it would be alone (DuMouchel 1994; Röver 2020). At each tau 500 draws
     of the exact engine, however likely that tau is; a regression along tau by cubic splines takes
-    their noise away. Of a fit that imputes moderators 2,000 of its own draws are weighted at each
+    their noise away. Of a fit that imputes moderators 4,000 of its own draws are weighted at each
     tau by how much likelier it makes them. Of a transplant question with two readings they are
     those of the naive one, which is on the scale of what was printed.
 
