@@ -111,7 +111,7 @@ def moments_given_tau(
     tau : array (values,)
         Ascending, above 0, close enough for a sum over them.
     seed : int
-        Fixes the study effects, which are the same standard ones at each tau.
+        Fixes the draws of the study effects.
 
     Returns
     -------

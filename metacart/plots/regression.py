@@ -205,7 +205,7 @@ def _alt(title: str, picture: Picture) -> str:
     parts = [f"{title}. Bubbles: {len(picture.findings)} findings."]
     scale = 100.0 if picture.y.label.endswith("% of patients") else 1.0
     unit = " %" if scale > 1 else ""
-    along = picture.scatter.x.label.partition(", ")[2]
+    along = picture.plane.x.label.partition(", ")[2]
     for level in picture.colours:
         curve = picture.curves[picture.curves["level"] == level]
         ends = []

@@ -68,8 +68,9 @@ def conditional_means(fit: xr.DataTree, *, likelihoods: Likelihoods | None = Non
     grows each goes to what it would be alone (DuMouchel 1994; Röver 2020). At each tau 500 draws
     of the exact engine, however likely that tau is; a regression along tau by cubic splines takes
     their noise away. Of a fit that imputes moderators 4,000 of its own draws are weighted at each
-    tau by how much likelier it makes them. Of a transplant question with two readings they are
-    those of the naive one, which is on the scale of what was printed.
+    tau by how much likelier it makes them, and their means smoothed by the same splines. Of a
+    transplant question with two readings they are those of the naive one, which is on the scale of
+    what was printed.
 
     Examples
     --------
@@ -135,7 +136,9 @@ def _moments(
         draws = {name: sample[name].to_numpy().reshape(-1)[::step] for name in names}
         linear = own.linear(design_rows(design, sample))
         linear = linear.reshape(-1, linear.shape[-1])[::step]
-        return at, *moments_given_tau(target, draws, linear, at, seed=seed)
+        means, spreads, errors = moments_given_tau(target, draws, linear, at, seed=seed)
+        rows = _basis(at / most)  # study effects are drawn anew at each tau
+        return at, rows @ np.linalg.pinv(rows) @ means, spreads, errors
     drawn = draw_given_tau(target, at, draws=_DRAWS, rng=np.random.default_rng([seed, 4]))
     return _smoothed(drawn, inside=bool(spec.within))
 
@@ -147,16 +150,9 @@ def view_of(fit: xr.DataTree) -> str:
 
 def _smoothed(draws: GivenTau, *, inside: bool) -> tuple[Array, Array, Array, Array]:
     """Return values of tau, and the means, SDs and errors (tau, 1 + findings) given each."""
-    from scipy.interpolate import BSpline
-
     share = draws.tau / draws.tau.max()
-    knots = np.concatenate([np.zeros(3), _KNOTS, np.ones(3)])
-
-    def basis(values: Array) -> Array:
-        return np.asarray(BSpline.design_matrix(values, knots, 3).toarray())
-
     at = np.linspace(float(share.min()), 1.0, _POINTS)
-    rows, grid = basis(share), basis(at)
+    rows, grid = _basis(share), _basis(at)
     inverse = np.linalg.pinv(rows.T @ rows)
     linear = np.column_stack([draws.mu, draws.linear])
     means = grid @ (inverse @ (rows.T @ linear))
@@ -171,6 +167,14 @@ def _smoothed(draws: GivenTau, *, inside: bool) -> tuple[Array, Array, Array, Ar
     spreads = _spreads(squares, share, at)
     leverage = np.sqrt(np.einsum("gi,ij,gj->g", grid, inverse, grid) / draws.ess)[:, None]
     return draws.tau.max() * at, means, spreads, np.asarray(leverage * spreads)
+
+
+def _basis(share: Array) -> Array:
+    """Return cubic splines at shares of the largest tau (values, splines)."""
+    from scipy.interpolate import BSpline
+
+    knots = np.concatenate([np.zeros(3), _KNOTS, np.ones(3)])
+    return np.asarray(BSpline.design_matrix(share, knots, 3).toarray())
 
 
 def _spreads(squares: Array, share: Array, at: Array) -> Array:
