@@ -83,7 +83,8 @@ def _draw_effects(
             imputed = draw_imputed(moderators_of(design), design, shape, rng)
             values[IMPUTED] = (("chain", "draw", "gap"), imputed)
         rows = design_rows(design, xr.Dataset(values))
-        theta = theta + (rows * beta[..., None, :]).sum(axis=-1)
+        slopes = beta @ rows.T if rows.ndim == 2 else (rows * beta[..., None, :]).sum(axis=-1)
+        theta = theta + slopes
         theta = with_prior_origins(values, theta, design, rng)
     coords = {"chain": [0], "draw": np.arange(number), "finding": design["finding"].to_numpy()}
     if spec.random_effects != "none":
