@@ -144,3 +144,16 @@ def test_a_transplant_question_shows_both_views() -> None:
     fit = mc.fit(mc.ModelSpec(likelihood="hsct"), data, method="exact", draws=1000, seed=3)
     pc = mc.plot_cumulative(fit, backend="none", progress=False)
     assert {"median", "naive", "next_study"} <= set(pc.viz.data_vars) | set(pc.viz.children)
+
+
+def test_studies_of_one_year_enter_together(fit: Any) -> None:
+    """What stands after a year is what stands after its last study."""
+    one, years = (mc.cumulative(fit, together=each, progress=False) for each in (False, True))
+    assert years["step"].unique().tolist() == [1, 3, 4]
+    assert years["value"].unique().tolist() == [2018, 2020, 2022]
+    assert years["added"].unique().tolist() == ["first", "tie, second", "late"]
+    alike = one[one["step"] != 2].drop(columns="added").reset_index(drop=True)
+    pd.testing.assert_frame_equal(years.drop(columns="added"), alike)
+    shown = mc.plot_cumulative(fit, together=True, progress=False, backend="none")
+    texts = shown.viz["study"].to_dict()["data"]
+    assert any("+ 2 studies" in str(each) for each in texts)

@@ -107,7 +107,10 @@ def test_a_ratio_needs_a_baseline_for_100_patients(ratio: xr.DataTree) -> None:
     difference = stated[
         (stated["measure"] == "difference per 100") & (stated["estimand"] == "median study")
     ]
-    assert row["In 100 patients"] == difference["words"].item()
+    # of what there are more, and beside how many
+    assert row["In 100 patients"] == (
+        f"{difference['words'].item()} free of the event, if 50 without are"
+    )
 
 
 def test_a_comparison_has_a_row_of_its_own(rate: xr.DataTree) -> None:

@@ -211,6 +211,11 @@ def write_page(quick: Quick, folder: Path, tmp_path: Path) -> Callable[..., Repo
     return write
 
 
+def _untied(page: str) -> str:
+    """Return a page whose words are not tied at their hyphens."""
+    return re.sub(r'<span class="tied">(.*?)</span>', r"\1", page)
+
+
 class Page(HTMLParser):
     """The elements of a page."""
 
@@ -219,7 +224,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.raw = path.read_text(encoding="utf-8")
-        self.feed(self.raw)
+        self.feed(_untied(self.raw))
         self.text = " ".join(" ".join(self.words).replace("\u00a0", " ").split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -241,7 +246,7 @@ class Page(HTMLParser):
         part = Page.__new__(Page)
         HTMLParser.__init__(part)
         part.elements, part.words = [], []
-        part.feed(self.raw[start : self.raw.index(f"</{tag}>", start)])
+        part.feed(_untied(self.raw[start : self.raw.index(f"</{tag}>", start)]))
         return " ".join(" ".join(part.words).replace("\u00a0", " ").split())
 
 
@@ -341,13 +346,13 @@ def test_risk_of_bias_and_flow_stand_beside_the_answer(page: Page, page_file: Pa
 def test_the_page_counts_papers_and_patients_that_carry_answers(
     page: Page, write_page: Callable[..., Report]
 ) -> None:
-    start = page.text.index("Every answer rests on three papers, 70 patients in all")
+    start = page.text.index("All answers together rest on three papers, 70 patients in all")
     assert start < page.text.index("Medians with 95 % intervals")
     assert "What three papers on CAR-T therapy say" in page.text
     text = Page(write_page(SEVERE).page).text
     assert "What two papers on CAR-T therapy say" in text
     assert (
-        "Three papers are recorded. Every answer rests on two of them (Doe 2020, Roe 2021), "
+        "Three papers are recorded. The answer rests on two of them (Doe 2020, Roe 2021), "
         "40 patients in all, so the answers are wide. Poe 2022 enters no pooled number." in text
     )
     assert "not found by a systematic search" in text
@@ -1016,6 +1021,7 @@ def test_the_script_draws_every_figure_of_the_page(
     import metacart
 
     drawn: list[Path] = []
+    made: list[Path] = []
 
     def stand_in(verb: Callable[..., Any]) -> Callable[..., None]:
         def draw(*given: Any, file: Path, **more: Any) -> None:
@@ -1024,14 +1030,33 @@ def test_the_script_draws_every_figure_of_the_page(
 
         return draw
 
+    class Table:
+        def to_csv(self, file: Path, *, index: bool) -> None:
+            made.append(file)
+
+    def tabled(verb: Callable[..., Any]) -> Callable[..., Table]:
+        def table(*given: Any, **more: Any) -> Table:
+            inspect.signature(verb).bind(*given, **more)
+            return Table()
+
+        return table
+
     for name in filter(lambda name: name.startswith("plot_"), metacart.__all__):
         monkeypatch.setattr(metacart, name, stand_in(getattr(metacart, name)), raising=False)
+    for name in ("influence", "conflict", "cumulative"):
+        monkeypatch.setattr(metacart, name, tabled(getattr(metacart, name)), raising=False)
     runpy.run_path(str(page_file.parent / "figures.py"))
     again = {path.relative_to(page_file.parent / "again") for path in drawn}
     folders = [path for path in page_file.parent.iterdir() if path.name != "again"]
     kept = {path for folder in folders for path in folder.glob("*.svg")}
     assert again == {path.relative_to(page_file.parent) for path in kept}
     assert len(again) == 21
+    # what stands on the page without a figure is a table again
+    tables = {path.relative_to(page_file.parent / "again").as_posix() for path in made}
+    names = ("influence", "conflict", "cumulative")
+    assert tables == {
+        f"{section}/{name}.csv" for section in ("cr", "os", "severe") for name in names
+    }
     shutil.rmtree(page_file.parent / "again")
 
 

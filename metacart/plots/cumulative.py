@@ -36,6 +36,7 @@ def plot_cumulative(
     fit: xr.DataTree,
     *,
     by: str = "year",
+    together: bool = False,
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
@@ -52,6 +53,8 @@ def plot_cumulative(
         From ``fit``.
     by : str
         The column of the evidence by which they enter, as for ``cumulative``.
+    together : bool
+        Whether studies of an equal value enter at once, as for ``cumulative``.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
     likelihoods : mapping of str to Likelihood or System, optional
@@ -97,6 +100,7 @@ def plot_cumulative(
     table = cumulative(
         fit,
         by=by,
+        together=together,
         at=at,
         likelihoods=likelihoods,
         executor=executor,
@@ -118,15 +122,18 @@ def _page(fit: xr.DataTree, answers: Answers, by: str, at: Mapping[str, Any], ba
     for study, each in zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True):
         labels.setdefault(study, each.label)
     cells: dict[str, dict[str, str]] = {name: {} for name in ("number", "study", "value")}
-    rows = []
+    rows, before = [], 0
     for step in steps:
         name = str(step["row"])
-        rows.append(Row(name, bold=step is steps[-1], shade=step["step"] % 2 == 0))
+        rows.append(Row(name, bold=step is steps[-1], shade=len(rows) % 2 == 1))
         cells["number"][name] = str(step["step"])
-        cells["study"][name] = ("" if step is steps[0] else "+ ") + labels[step["added"]]
+        entered, before = step["step"] - before, step["step"]
+        added = labels[step["added"]] if entered == 1 else f"{entered} studies"
+        cells["study"][name] = ("" if step is steps[0] else "+ ") + added
         cells["value"][name] = level_text(step["value"])
     estimates, spans, footnotes = answers.texts()
     stated = ", ".join(f"{name_of(key)} = {level_text(value)}" for key, value in at.items())
+    whose = "study" if len(labels) == len(steps) else "studies"
     return open_page(
         rows=rows,
         parts=[
@@ -139,7 +146,7 @@ def _page(fit: xr.DataTree, answers: Answers, by: str, at: Mapping[str, Any], ba
         ],
         key=answers.key("the answer of all"),
         notes=[
-            f"Each row is the {answers.answer} of its study and all above, fitted with the same "
+            f"Each row is the {answers.answer} of its {whose} and all above, fitted with the same "
             "priors." + (f" At {stated}." if stated else ""),
             *footnotes,
         ],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["absolute_part", "absolute_rows", "compared_level", "compared_words"]
+__all__ = ["absolute_part", "absolute_rows", "compared_level", "compared_words", "counted_words"]
 
 _MEASURES = ("difference per 100", "number needed to treat")
 _NO_BASELINE = (
@@ -69,8 +69,7 @@ def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
     caption = "In 100 patients: median (95 % interval)"
     if "baseline" in frame:
         with_, without = exposed_words(spec_of(fit).exposure)
-        free = frame["measure"].str.contains("free of the event").any()
-        first = "free of the event" if free else "with the event"
+        first = counted_words(frame)
         caption = (
             f"{capital(outcome_of(spec_of(fit).outcome).title)}: if "
             f"{100.0 * frame['baseline'].iloc[0]:g} of 100 {without} are {first}, and the ratio "
@@ -102,6 +101,12 @@ def absolute_rows(fit: xr.DataTree, frame: pd.DataFrame) -> Table:
         ],
         body,
     )
+
+
+def counted_words(frame: pd.DataFrame) -> str:
+    """Return what patients are counted for where a baseline is stated: ``free of the event``."""
+    free = frame["measure"].str.contains("free of the event").any()
+    return "free of the event" if free else "with the event"
 
 
 def compared_level(words: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metacart.scales import Scale
 
 __all__ = [
+    "ENGINES",
     "agreement_table",
     "attempts_table",
     "attempts_words",
@@ -219,7 +220,7 @@ def diagnostics_table(frame: pd.DataFrame) -> Table:
     )
 
 
-_ENGINES = {"nuts": "NUTS", "exact": "exact"}
+ENGINES = {"nuts": "NUTS", "exact": "exact"}
 
 
 def _attempts(fit: xr.DataTree) -> list[dict[str, Any]]:
@@ -235,7 +236,7 @@ def attempts_words(fit: xr.DataTree) -> str:
     if not failed:
         return ""
     listed = "; ".join(
-        f"{_ENGINES.get(each['method'], each['method'])}, {each['settings']}: {each['failure']}"
+        f"{ENGINES.get(each['method'], each['method'])}, {each['settings']}: {each['failure']}"
         for each in failed
     )
     what = "failed too" if last["failure"] else "passed"
@@ -248,8 +249,8 @@ def attempts_table(fit: xr.DataTree) -> Table:
     body = [
         (
             str(number),
-            _ENGINES.get(each["method"], each["method"]),
-            each["settings"],
+            ENGINES.get(each["method"], each["method"]),
+            str(each["settings"]).replace(" -", " −"),
             _whole(each["draws"]),
             each["failure"] or "passed",
         )

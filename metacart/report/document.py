@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from metacart.text import printable
 
 if TYPE_CHECKING:
     from metacart.report.figures import Figure
+    from metacart.report.parts import Block
     from metacart.report.section import Section
 
 __all__ = ["Heading", "Paragraph", "Picture", "Piece", "Shown", "document_of", "plain"]
@@ -144,21 +145,17 @@ def _fitted(section: Section) -> Iterator[Piece]:
     yield from _tables(section, *section.analyses, named("origins"))
     for part in section.parts:
         yield Heading(3, part.title)
-        for block in part.blocks:
-            yield from _tables(section, block.table)
-            if block.figure is not None:
-                yield Picture(block.figure[1])
-            if block.words:
-                yield Paragraph(block.words)
+        yield from _blocks(section, part.blocks)
     if named("spread"):
         yield Heading(3, "How much studies differ")
     yield from _tables(section, named("spread"))
-    if named("sensitivity") or named("left_out"):
+    if named("sensitivity") or named("left_out") or section.standing:
         yield Heading(3, "What the answer hangs on")
     yield from _tables(section, named("sensitivity"))
     yield from _pictures(section, "prior-sensitivity")
     yield from _tables(section, named("left_out"))
     yield from _pictures(section, "leave-one-out")
+    yield from _blocks(section, section.standing)
     if named("published"):
         yield Heading(3, "Published meta-analyses")
     yield from _tables(section, named("published"))
@@ -171,10 +168,21 @@ def _fitted(section: Section) -> Iterator[Piece]:
     yield Paragraph(section.predictive)
     yield from _pictures(section, "ppc")
     yield Paragraph(section.diagnosis)
+    if section.calibration:
+        yield Paragraph(section.calibration)
     yield from _tables(section, *map(named, ("predictive", "diagnostics", "attempts")))
     if section.methods:
         yield Heading(3, "Methods")
         yield Paragraph(section.methods)
+
+
+def _blocks(section: Section, blocks: Iterable[Block]) -> Iterator[Piece]:
+    for block in blocks:
+        yield from _tables(section, block.table)
+        if block.figure is not None:
+            yield Picture(block.figure[1])
+        if block.words:
+            yield Paragraph(block.words)
 
 
 def _tables(section: Section, *tables: Table | None) -> Iterator[Piece]:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from metacart.inference.one_mean import is_system
 from metacart.inference.records import design_of
 from metacart.modelling.design import scale_of
-from metacart.report.absolute_part import compared_level, compared_words
+from metacart.report.absolute_part import compared_level, compared_words, counted_words
 from metacart.report.answer_parts import place_of
 from metacart.report.tables import Column, Row, Table, table_of
 from metacart.report.words import (
@@ -145,7 +145,12 @@ def _absolute(section: Section) -> Iterator[tuple[bool, dict[Any, Any]]]:
         if frame is not None:
             for row in frame.to_dict("records"):
                 if row["measure"] == "difference per 100":
-                    yield "baseline" in frame, row
+                    stated = "baseline" in frame
+                    if stated:
+                        counted = counted_words(frame)
+                        more = f"{counted}, if {100.0 * row['baseline']:g} without are"
+                        row["words"] = f"{row['words']} {more}"
+                    yield stated, row
 
 
 def _contrasts(section: Section) -> Iterator[tuple[str, str, str, str, str]]:

@@ -12,7 +12,7 @@ from metacart.scales import Scale
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["leave_table"]
+__all__ = ["headline_of", "leave_table"]
 
 _SHOWN = 6
 # the first one that there is speaks for the answer
@@ -21,6 +21,11 @@ _HEADLINES = (
     "population average",
     "median study",
 )
+
+
+def headline_of(frame: pd.DataFrame) -> str:
+    """Return the estimand that speaks for the answer in a table of refits."""
+    return next(name for name in _HEADLINES if (frame["estimand"] == name).any())
 
 
 def leave_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Table:
@@ -35,7 +40,7 @@ def leave_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Table:
     scale : Scale
         The model scale.
     """
-    headline = next(name for name in _HEADLINES if (frame["estimand"] == name).any())
+    headline = headline_of(frame)
     rows = frame[frame["estimand"] == headline].to_dict("records")
     whole, others = rows[0], [row for row in rows[1:] if row["median"] == row["median"]]
     moved = sorted(others, key=lambda row: -abs(row["median"] - whole["median"]))

@@ -44,7 +44,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["capital"] = capital
-    environment.filters["tied"] = _tied
     return environment.get_template("page.html")
 
 
@@ -65,10 +64,13 @@ def _policy() -> str:
     )
 
 
-def _tied(text: str) -> Markup:
-    """Return text in which CAR-T is not broken at its hyphen."""
-    parts = [Markup.escape(part) for part in str(text).split("CAR-T")]
-    return Markup('<span class="tied">CAR-T</span>').join(parts)
+def _tied(page: str) -> str:
+    """Return a page on which CAR-T and B-ALL are not broken at their hyphens.
+
+    They stay as they are inside tags and in the title, which holds no tags.
+    """
+    pattern = r"(?:CAR-T|B-ALL)(?=[^<>]*<(?!/title|/script))"
+    return re.sub(pattern, r'<span class="tied">\g<0></span>', page)
 
 
 def _read(page: str) -> str:
@@ -152,4 +154,4 @@ def render(sections: Sequence[Section], studies: Studies, *, seed: int, command:
     )
     text = write(glossary=terms_of(_read(write(glossary=()))))
     # a number and its sign stay on one line
-    return printable(text, keep="\n\u00a0").replace(" %", "\u00a0%")
+    return _tied(printable(text, keep="\n\u00a0").replace(" %", "\u00a0%"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metacart.report.check_tables import ENGINES
 from metacart.report.words import capital, count_of, decimals, join
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
 
 def record_of(fit: xr.DataTree) -> dict[str, str]:
     """Return by what a fit can be made again."""
-    sizes = fit["posterior"].sizes
+    sizes, exact = fit["posterior"].sizes, fit.attrs["method"] == "exact"
+    made = "resampled by their importance weights" if exact else "after tuning"
     return {
         "Seed": str(fit.attrs["seed"]),
-        "Draws": f"{sizes['chain']} chains of {sizes['draw']} after tuning",
-        "Method": str(fit.attrs["method"]),
+        "Draws": f"{sizes['chain']} chains of {sizes['draw']}, {made}",
+        "Method": ENGINES.get(str(fit.attrs["method"]), str(fit.attrs["method"])),
         "Hash of the question": str(fit.attrs["spec_hash"]),
         "Hash of the evidence": str(fit.attrs["evidence_hash"]),
     }

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["SCRIPT", "figures_of", "script_of"]
 
 SCRIPT = "figures.py"
+# how the tables are made that stand on the page without a figure
+_TABLES = {
+    "influence": "mc.influence(fit, progress=False)",
+    "conflict": "mc.conflict(fit, progress=False)",
+    "cumulative": "mc.cumulative(fit, together=True, progress=False)",
+}
 # how the figure of a name is drawn; the rest of a name is an argument
 _DRAWN = {
     "forest": "mc.plot_forest(fit, studies=studies, file=file)",
@@ -96,4 +102,9 @@ def script_of(
                     rest=name.removeprefix(f"{kind}-"),
                 )
             )
+        lines += [
+            f"{verb}.to_csv(folder / {f'{name}.csv'!r}, index=False)"
+            for name, verb in _TABLES.items()
+            if f"{section.name}/{name}.csv" in section.files.values()
+        ]
     return "\n".join(lines) + "\n"

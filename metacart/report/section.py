@@ -33,12 +33,14 @@ from metacart.report.figures import Drawer, Figure, draw_figures, draw_flow, dra
 from metacart.report.guidelines.items import Found
 from metacart.report.leave_table import leave_table
 from metacart.report.model_words import formulas, prior_table, sentences
-from metacart.report.parts import Part
+from metacart.report.parts import Block, Part
 from metacart.report.published_table import published_table
 from metacart.report.questions import Question
 from metacart.report.record_words import diagnosis_words, record_of
+from metacart.report.recorded_calibration import calibration_words
 from metacart.report.regression_part import regression_part
 from metacart.report.reviewer import for_reviewers
+from metacart.report.standing_blocks import standing_blocks
 from metacart.report.tables import Row, Table
 from metacart.report.time_part import time_part
 from metacart.report.words import asked_of, capital, count_of, event_of
@@ -112,7 +114,9 @@ class Section:
         Each with the kind of comparison that it is.
     analyses : tuple of Table
         Each comparison in several analyses.
-    predictive, diagnosis : str
+    standing : tuple of Block
+        What single studies do to the answer.
+    predictive, diagnosis, calibration : str
         The verdicts of the checks.
     figures : dict of str to Figure
         The figures.
@@ -154,8 +158,10 @@ class Section:
     parts: tuple[Part, ...] = ()
     contrasts: tuple[tuple[Table, str], ...] = ()
     analyses: tuple[Table, ...] = ()
+    standing: tuple[Block, ...] = ()
     predictive: str = ""
     diagnosis: str = ""
+    calibration: str = ""
     figures: Mapping[str, Figure]
     files: Mapping[str, str]
     record: Mapping[str, str]
@@ -278,6 +284,9 @@ def answered(
     left = leave_one_out(fit, cache=cache, progress=False) if several else None
     if left is not None:
         frames["leave-one-out"] = left
+    labels, counts = finding_words(question.evidence, fit), counts_of_arms(question.evidence)
+    standing, more = standing_blocks(fit, studies, labels, cache)
+    frames |= more
     drawer = Drawer(folder, cache)
     time = time_part(fit, studies, drawer)
     asked = absolute_part(fit), regression_part(fit, drawer), time
@@ -291,7 +300,6 @@ def answered(
     converged = bool(fit.attrs["converged"])
     basis = basis_of(question.evidence, question.spec, studies)
     found = answer(fit, summary, contrasts, outcome, basis)
-    labels, counts = finding_words(question.evidence, fit), counts_of_arms(question.evidence)
     levels = results.level_table(fit)
     tables: dict[str, Table] = {
         "bias": bias_table(used, tool),
@@ -334,7 +342,9 @@ def answered(
             for frame in contrasts.values()
         ),
         analyses=tuple(map(analyses_table, analyses)),
+        standing=standing,
         predictive=predictive_words(checks, labels, counts, len(basis.studies)),
+        calibration=calibration_words(fit, studies),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         figures=draw_figures(fit, studies, drawer)
         | draw_sensitivity(fit, others, left, drawer)

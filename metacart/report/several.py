@@ -32,6 +32,7 @@ from metacart.report.model_words import prior_table
 from metacart.report.parts import Block, Part
 from metacart.report.questions import Question
 from metacart.report.record_words import diagnosis_words, record_of
+from metacart.report.recorded_calibration import calibration_words
 from metacart.report.reviewer import for_reviewers
 from metacart.report.section import (
     Section,
@@ -108,6 +109,7 @@ def answered_several(
         parts=() if part is None else (part,),
         predictive=predictive_words(checks, labels, "total" in evidence, len(basis.studies)),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
+        calibration=calibration_words(fit, studies),
         figures=draw_flow(spec, studies, drawer),
         files={**files, "fit (netCDF)": f"{folder.name}/fit.nc"},
         record=record_of(fit),

@@ -30,6 +30,7 @@ def cumulative(
     fit: xr.DataTree,
     *,
     by: str = "year",
+    together: bool = False,
     at: Mapping[str, Any] | None = None,
     likelihoods: Likelihoods | None = None,
     executor: Executor | None = None,
@@ -45,6 +46,8 @@ def cumulative(
     by : str
         The column of the evidence by which they enter, the smallest value first; of a study with
         several rows its smallest. Equal values enter in the order of the evidence.
+    together : bool
+        Whether studies of an equal value enter at once: a step a year instead of one a study.
     at : dict of moderator to level or number, optional
         Where to stand, as for ``summarize``.
     likelihoods : mapping of str to Likelihood or System, optional
@@ -59,11 +62,11 @@ def cumulative(
     Returns
     -------
     DataFrame
-        Columns ``step`` (how many studies are in), ``added`` (the study that entered), ``value``
-        (its value of `by`), ``estimand``, ``median``, ``lower``, ``upper`` and ``mcse`` as
-        ``summarize`` has them, ``mcse_lower`` and ``mcse_upper`` (of the limits), and ``computed``:
-        ``refitted``, ``as fitted`` at the last step, or why there are no numbers. The named
-        estimands, then ``tau``.
+        Columns ``step`` (how many studies are in), ``added`` (the study that entered, or those that
+        entered together), ``value`` (its value of `by`), ``estimand``, ``median``, ``lower``,
+        ``upper`` and ``mcse`` as ``summarize`` has them, ``mcse_lower`` and ``mcse_upper`` (of the
+        limits), and ``computed``: ``refitted``, ``as fitted`` at the last step, or why there are no
+        numbers. The named estimands, then ``tau``.
 
     Raises
     ------
@@ -89,11 +92,17 @@ def cumulative(
     values = _values(evidence, by)
     studies = evidence["study"].astype(str)
     names = list(values)
+    # how many are in after each step
+    steps = [
+        number
+        for number, name in enumerate(names, 1)
+        if not together or number == len(names) or values[names[number]] != values[name]
+    ]
     whole = described(fit, views, at)
     refits = refit_all(
         [
-            Variant(name, spec, evidence[studies.isin(names[: number + 1])])
-            for number, name in enumerate(names[:-1])
+            Variant(names[number - 1], spec, evidence[studies.isin(names[:number])])
+            for number in steps[:-1]
         ],
         read=partial(read_described, views=views, at=at),
         run=Run.of(fit, likelihoods, cache),
@@ -101,14 +110,14 @@ def cumulative(
         progress=progress,
         words="adding studies",
     )
-    steps = [(each.value or missing_like(whole), each.failure or "refitted") for each in refits]
+    found = [(each.value or missing_like(whole), each.failure or "refitted") for each in refits]
     rows = [
-        {"step": number + 1, "added": name, "value": values[name], "estimand": estimand}
-        | {**found, "computed": how}
-        for number, (name, (numbers, how)) in enumerate(
-            zip(names, [*steps, (whole, "as fitted")], strict=True)
+        {"step": number, "added": ", ".join(names[before:number]), "value": values[names[before]]}
+        | {"estimand": estimand, **each, "computed": how}
+        for before, number, (numbers, how) in zip(
+            [0, *steps[:-1]], steps, [*found, (whole, "as fitted")], strict=True
         )
-        for estimand, found in numbers.items()
+        for estimand, each in numbers.items()
     ]
     columns = ["step", "added", "value", "estimand", *NUMBERS, "computed"]
     return pd.DataFrame(rows, columns=columns)
