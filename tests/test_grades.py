@@ -475,7 +475,13 @@ def test_the_summary_has_three_rates_of_each_cut(fitted: Any) -> None:
 
 
 def test_checks_and_verbs(fitted: Any) -> None:
-    assert len(mc.predictive_checks(fitted)) >= len(TABLE)
+    checks = mc.predictive_checks(fitted)
+    # the share of an arm's patients whose grade is in the band
+    size = TABLE.groupby("study")["count"].transform("sum")
+    rows = checks[checks["check"] == "finding"]
+    np.testing.assert_allclose(rows["observed"], TABLE["count"] / size)
+    assert (rows["upper"] <= 1).all()
+    assert checks["check"].tolist()[len(TABLE) :] == ["mean", "SD", "lowest", "highest"]
     assert "rate" in " ".join(mc.diagnostics(fitted)["quantity"])
     drawn = mc.predictive(fitted, seed=3)["y"]
     assert (drawn.isel(finding=slice(0, 6)).sum("finding") == 19).all()

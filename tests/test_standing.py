@@ -108,7 +108,7 @@ def test_a_conflict_is_named_with_what_chance_gives(found: Any) -> None:
     frame.loc[0, ["p_two_sided", "conflict"]] = [0.0004, True]
     words = _conflict_words(frame, {str(frame.loc[0, "name"]): "Doe 2020, arm a"}, {})
     assert "one of three findings is not what a fit of the others expects" in words
-    assert "by chance about 0.1 of 3 would be" in words
+    assert "by chance about 0.2 of 3 would be" in words
     assert "Doe 2020, arm a (p <0.001)" in words
 
 

@@ -74,7 +74,7 @@ def bind_system(
         attrs={
             "scale": spec.scale or system.scales[0],
             "title": system.title,
-            "per": "total" if "total" in data else "",
+            "per": next((name for name in ("total", "patients") if name in data), ""),
             "quantity": "",
             "columns": json.dumps(
                 [name for name, values in data.items() if not isinstance(values, tuple)]

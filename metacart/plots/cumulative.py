@@ -122,7 +122,7 @@ def _page(fit: xr.DataTree, answers: Answers, by: str, at: Mapping[str, Any], ba
     for study, each in zip(evidence_of(fit)["study"].astype(str), reported(fit), strict=True):
         labels.setdefault(study, each.label)
     cells: dict[str, dict[str, str]] = {name: {} for name in ("number", "study", "value")}
-    rows, before = [], 0
+    rows, before = list[Row](), 0
     for step in steps:
         name = str(step["row"])
         rows.append(Row(name, bold=step is steps[-1], shade=len(rows) % 2 == 1))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from metacart.inference.records import design_of
+from metacart.inference.records import design_of, spec_of
 from metacart.report.check_tables import check_name
-from metacart.report.words import count_of, join
+from metacart.report.words import count_of, join, outcome_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,19 @@ def finding_words(used: pd.DataFrame | None, fit: xr.DataTree) -> dict[str, str]
     names = [str(name) for name in design_of(fit)["finding"].to_numpy()]
     if used is None:
         return {}
+    several = bool(spec_of(fit).outcomes)
     return {
-        name: f"{row['label']}, {row['arm_label']}"
+        name: f"{row['label']}, {row['arm_label']}{_of_what(row, several)}"
         for name, row in zip(names, used.to_dict("records"), strict=True)
     }
+
+
+def _of_what(row: Mapping[Any, Any], several: bool) -> str:
+    """Return what tells findings of one arm apart: the band of grades, or the outcome."""
+    if "grade_from" in row:
+        ends = dict.fromkeys((row["grade_from"], row["grade_to"]))
+        return f", grade {'–'.join(f'{end:g}' for end in ends)}"
+    return f", {outcome_of(str(row['outcome'])).title}" if several else ""
 
 
 def predictive_words(

@@ -244,6 +244,11 @@ _MEANINGS = {
     "bias": "bias of immortal time",
     "baseline": "level of a control group that is counted",
     "rho": "overdispersion between arms",
+    "cutpoint": "first cut, between no and any grade",
+    "gap": "distance from one cut to the next",
+    "tau_spacing": "spread between studies of how far cuts lie apart (its log)",
+    "shift": "what a named system of grading adds to its cut",
+    "shift_unreported": "what an unnamed system adds to the cut of grade 3",
 }
 _SYMBOLS = {
     "mu": "μ",
@@ -252,6 +257,11 @@ _SYMBOLS = {
     "bias": "b",
     "baseline": "α",
     "rho": "ρ",
+    "cutpoint": "κ₁",
+    "gap": "κ, gap",
+    "tau_spacing": "τ of the spacing",
+    "shift": "shift",
+    "shift_unreported": "shift, unreported",
 }
 
 

@@ -107,7 +107,7 @@ def answered_several(
             "attempts": checks_of.attempts_table(fit),
         },
         parts=() if part is None else (part,),
-        predictive=predictive_words(checks, labels, "total" in evidence, len(basis.studies)),
+        predictive=predictive_words(checks, labels, True, len(basis.studies)),
         diagnosis=f"{diagnosis_words(fit, sampled)} {checks_of.attempts_words(fit)}".strip(),
         calibration=calibration_words(fit, studies),
         figures=draw_flow(spec, studies, drawer),

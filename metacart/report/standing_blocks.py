@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metacart.evidence.collection import Studies
 from metacart.inference.keeping import Cache
 from metacart.inference.records import design_of, evidence_of, spec_of
@@ -104,7 +106,7 @@ def _influence_words(frame: pd.DataFrame, studies: Studies) -> str:
         return "Influence: without any one of these papers the rest cannot be fitted."
     said = []
     for name in known:
-        row = frame.loc[frame[name].abs().idxmax()]
+        row = frame.iloc[int(np.nanargmax(frame[name].abs()))]
         shift = decimals(float(row[name]))
         sign = "" if shift.startswith("−") or float(shift) == 0.0 else "+"
         said.append(f"{_SYMBOLS[name]}, moves most without {_labels(row['studies'], studies)}, by "
@@ -161,7 +163,7 @@ def _conflict_words(
     else:
         chance = f"by chance about {SURPRISING * len(found):.1f} of {len(found)} would be"
         unlike = found[found["conflict"]].sort_values("p_two_sided", kind="stable")
-        least = found.loc[found["p_two_sided"].idxmin()]
+        least = found.iloc[int(np.argmin(found["p_two_sided"]))]
         limit = f"two-sided p below {SURPRISING:g}"
         if unlike.empty:
             words = (

@@ -184,7 +184,8 @@ def overall(design: xr.Dataset, values: Array) -> dict[str, Array]:
         "lowest": values.min(axis=-1),
         "highest": values.max(axis=-1),
     }
-    if design.attrs["per"] and scale_of(design).is_rate:
+    # bands of grades are no arms: most of them hold few patients or none
+    if design.attrs["per"] and scale_of(design).is_rate and "grade_from" not in design:
         found["without events"] = (values == 0).sum(axis=-1).astype(float)
         found["with events only"] = (values == 1).sum(axis=-1).astype(float)
     return found
