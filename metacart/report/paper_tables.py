@@ -203,5 +203,6 @@ def how_to_find(study: Study) -> str:
     ]
     infused = [arm.patients.infused for arm in study.arms if not arm.shares_patients_with]
     if infused and None not in infused:
-        known.append(f"{sum(number or 0 for number in infused)} patients infused")
+        number = sum(each or 0 for each in infused)
+        known.append(f"{number} {'patient' if number == 1 else 'patients'} infused")
     return f"No DOI or PubMed number is recorded. What is known to find it by: {'; '.join(known)}."
