@@ -79,7 +79,7 @@ def section(fit: xr.DataTree) -> Section:
         tables={
             "bias": TABLE,
             "priors": prior_table(fit),
-            "prior_predictive": prior_predictive_table(prior, scale),
+            "prior_predictive": prior_predictive_table(prior, {}, scale),
             "estimands": estimand_table(fit, summary),
             "thresholds": threshold_table(fit, summary),
             "spread": heterogeneity_table(heterogeneity(fit), "normal"),

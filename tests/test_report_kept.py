@@ -86,14 +86,16 @@ def test_a_second_report_fits_and_draws_nothing_and_is_the_same(
     ask(CRS, out=tmp_path / "out1", cache=cache)
     first = len(drawn)
     assert first == len(cache.made) > 3
-    assert cache.used == []
+    # of two papers, what stood after the first is the answer without the second
+    shared = len(cache.used)
+    assert shared == 1
     assert len(figures) == len(list(tmp_path.glob("out1/crs/*.svg"))) > 4
     drawn.clear()
     figures.clear()
     again = mc.Cache(tmp_path / "kept")
     ask(CRS, out=tmp_path / "out2", cache=again, executor=Travelling())
     assert (drawn, figures) == ([], [])
-    assert (len(again.used), again.made) == (first, [])
+    assert (len(again.used), again.made) == (first + shared, [])
     assert written(tmp_path / "out1") == written(tmp_path / "out2")
     fits = [mc.load_fit(tmp_path / name / "crs" / "fit.nc") for name in ("out1", "out2")]
     assert fits[0].identical(fits[1])

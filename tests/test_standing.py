@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metacart as mc
@@ -127,3 +128,25 @@ def test_years_that_give_no_answer_and_those_that_do(found: Any) -> None:
         f"Year by year: the papers before {frame['value'].max()} alone give no population average: "
         "cannot be fitted: why."
     )
+
+
+def test_counts_without_any_event_say_what_the_prior_says() -> None:
+    """The upper limit of all-zero arms is that of the data, the lower one moves with the prior."""
+    from metacart.records.vocabulary import OUTCOMES
+    from metacart.report.answer import _extreme_words
+
+    outcome = OUTCOMES["complete_remission"]
+    words = {}
+    for events in (0, 1, 10):
+        table = pd.DataFrame({"study": ["a", "b"], "events": [0, events], "total": [12, 10]})
+        table["events"] += 12 * (events == 10)
+        spec = mc.ModelSpec(likelihood="binomial", random_effects="none")
+        made = mc.fit(spec, table, method="exact", draws=500, seed=1, progress=False)
+        words[events] = _extreme_words(made, outcome)
+    assert words[0] == (
+        "None of the 22 patients reached complete remission: the counts bound the rate from above "
+        "alone. How small it is, and with it the lower limit, is said by the prior of μ."
+    )
+    assert words[1] == ""
+    assert words[10].startswith("All of the 22 patients reached complete remission: the counts")
+    assert "from below alone. How large it is, and with it the upper limit" in words[10]

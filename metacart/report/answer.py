@@ -275,9 +275,27 @@ def _cautions(
     fit: xr.DataTree, outcome: Outcome, basis: Basis, own: tuple[str, ...]
 ) -> tuple[str, ...]:
     parts = (
-        _evidence_words(fit, basis), *own, _population_words(outcome, basis), _prior_words(fit),
+        _evidence_words(fit, basis), *own, _population_words(outcome, basis),
+        _extreme_words(fit, outcome), _prior_words(fit),
     )  # fmt: skip
     return tuple(part for part in parts if part)
+
+
+def _extreme_words(fit: xr.DataTree, outcome: Outcome) -> str:
+    """Say what counts without any event, or of events alone, cannot tell."""
+    evidence = evidence_of(fit)
+    if not counts_of_arms(evidence):
+        return ""
+    events, total = (int(evidence[name].sum()) for name in ("events", "total"))
+    if 0 < events < total:
+        return ""
+    who, side, far, end = (
+        ("None", "above", "small", "lower") if events == 0 else ("All", "below", "large", "upper")
+    )
+    return (
+        f"{who} of the {total} patients {reached(outcome)}: the counts bound the rate from {side} "
+        f"alone. How {far} it is, and with it the {end} limit, is said by the prior of μ."
+    )
 
 
 def _evidence_words(fit: xr.DataTree, basis: Basis) -> str:

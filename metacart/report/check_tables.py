@@ -162,7 +162,7 @@ def agreement_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def prior_predictive_table(frame: pd.DataFrame, scale: Scale) -> Table:
+def prior_predictive_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scale) -> Table:
     """Return what the priors alone would report, beside what was reported."""
     whole = frame[frame["finding"] == ""]
     body = []
@@ -171,7 +171,7 @@ def prior_predictive_table(frame: pd.DataFrame, scale: Scale) -> Table:
         form = (lambda value: f"{value:.0f}") if counted else value_format(scale)
         body.append(
             (
-                capital(check_name(row, {})),
+                capital(check_name(row, labels)),
                 f"{form(row['lower'])} to {form(row['upper'])}",
                 form(row["observed"]),
                 "outside" if row["surprising"] else "inside",

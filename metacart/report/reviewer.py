@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from metacart.evidence.collection import Studies
-from metacart.inference.records import design_of, spec_of
+from metacart.inference.records import design_of, evidence_of, spec_of
 from metacart.modelling.design import scale_of
 from metacart.report.check_tables import prior_predictive_table
+from metacart.report.check_words import finding_words
 from metacart.report.findings import findings_of
 from metacart.report.guidelines.appendix import items_of
 from metacart.report.methods import methods_of
@@ -44,7 +45,9 @@ def for_reviewers(
     tables = dict(section.tables)
     if "prior_predictive" in fit.children:
         seen = predictive_checks(fit, group="prior_predictive")
-        tables["prior_predictive"] = prior_predictive_table(seen, scale_of(design_of(fit)))
+        labels = finding_words(evidence_of(fit), fit)
+        made_of = scale_of(design_of(fit))
+        tables["prior_predictive"] = prior_predictive_table(seen, labels, made_of)
     made = replace(
         section,
         tables=tables,

@@ -40,6 +40,10 @@ __all__ = ["standing_blocks"]
 
 Record = Mapping[Any, Any]
 _SHOWN = 10
+_ONE_COHORT = (
+    "All papers of this answer are of one cohort: none can be left out, and nothing says what one "
+    "of them does to the answer."
+)
 _LARGE = 1.0  # a shift of so many posterior SDs
 _SYMBOLS = {"mu_shift": "μ, the middle of the studies", "tau_shift": "τ, their spread"}
 
@@ -63,7 +67,9 @@ def standing_blocks(
     scale, evidence = scale_of(design_of(fit)), evidence_of(fit)
     blocks: list[Block] = []
     frames: dict[str, pd.DataFrame] = {}
-    if len(set(evidence["cohort"])) > 1:
+    if len(set(evidence["cohort"])) == 1:
+        blocks.append(Block(words=_ONE_COHORT))
+    else:
         if spec_of(fit).tau_by is None:
             frames["influence"] = frame = influence(fit, cache=cache, progress=False)
             blocks += [
