@@ -137,16 +137,15 @@ def test_counts_without_any_event_say_what_the_prior_says() -> None:
 
     outcome = OUTCOMES["complete_remission"]
     words = {}
-    for events in (0, 1, 10):
-        table = pd.DataFrame({"study": ["a", "b"], "events": [0, events], "total": [12, 10]})
-        table["events"] += 12 * (events == 10)
+    for events in ((0, 0), (0, 1), (12, 10)):
+        table = pd.DataFrame({"study": ["a", "b"], "events": events, "total": [12, 10]})
         spec = mc.ModelSpec(likelihood="binomial", random_effects="none")
         made = mc.fit(spec, table, method="exact", draws=500, seed=1, progress=False)
         words[events] = _extreme_words(made, outcome)
-    assert words[0] == (
+    assert words[0, 0] == (
         "None of the 22 patients reached complete remission: the counts bound the rate from above "
         "alone. How small it is, and with it the lower limit, is said by the prior of μ."
     )
-    assert words[1] == ""
-    assert words[10].startswith("All of the 22 patients reached complete remission: the counts")
-    assert "from below alone. How large it is, and with it the upper limit" in words[10]
+    assert words[0, 1] == ""
+    assert words[12, 10].startswith("All of the 22 patients reached complete remission: the counts")
+    assert "from below alone. How large it is, and with it the upper limit" in words[12, 10]
