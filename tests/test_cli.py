@@ -764,7 +764,7 @@ def test_report(
         assert line.startswith(note)
     assert asked == {
         "specs": ["a", "c"],
-        "out": Path("page"),
+        "out": "page",
         "studies": [mc.BUNDLED, "mine"],
         "models": Path("m"),
         "seed": 5,
@@ -777,7 +777,7 @@ def test_report(
     quiet = run("report", "--quiet", "--jobs", "1", "--cache", "mine", "--fresh")
     assert (quiet.status, quiet.out) == (status, "page/index.html\n")
     assert len(quiet.err.splitlines()) == len(failed)
-    assert (asked["specs"], asked["studies"], asked["out"]) == (None, None, Path("report"))
+    assert (asked["specs"], asked["studies"], asked["out"]) == (None, None, "report")
     assert asked["seed"] == DEFAULT_SEED
     assert asked["cache"] == mc.Cache(Path("mine"), fresh=True)
 

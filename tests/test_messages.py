@@ -680,6 +680,11 @@ def test_the_shell_refuses_an_empty_path(
     assert "studies: ''; allowed: a path as text or as a Path" in shown.out + shown.err
 
 
+def test_a_report_into_an_empty_path_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", "cd22_cr", "--out", ""]) == 2
+    assert capsys.readouterr().err.startswith("out: ''; allowed: a path as text or as a Path")
+
+
 def test_a_report_of_no_studies_is_refused() -> None:
     for studies in ([], (), Studies([])):
         with pytest.raises(InputError) as refusal:

@@ -275,9 +275,8 @@ def report(
         list[str] | None,
         typer.Argument(metavar="[SPEC…]", help="Names or paths of models; all by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the page.")] = Path(
-        "report"
-    ),
+    # as text: an empty path would become that of this folder
+    out: Annotated[str, typer.Option(metavar="DIR", help="The folder of the page.")] = "report",
     studies: Folders = None,
     models: Models = None,
     formats: Annotated[
