@@ -87,6 +87,7 @@ section {{ margin-bottom: 3rem }}
 </style></head><body>
 <h1>Gallery</h1>
 <p>Each figure with the code that drew it. <a href="metacart.html">API reference</a></p>
+<p>{links}</p>
 {body}
 </body></html>
 """
@@ -113,6 +114,7 @@ def reference(folder: Path) -> None:
     text = re.sub(r'\s*<span class="c1"># doctest: \+SKIP</span>', "", page.read_text("utf-8"))
     # how options and fits are checked is nothing that a caller types
     text = re.sub(r'<div class="decorator decorator-(?:named_options|of_\w+)">.*?</div>', "", text)
+    text = re.sub(r"<h2>Submodules</h2>\s*<ul>\s*</ul>", "", text)
     page.write_text(text.replace(str(mc.BUNDLED.parent), "…"), encoding="utf-8")
 
 
@@ -123,4 +125,5 @@ if __name__ == "__main__":
     out.mkdir(parents=True, exist_ok=True)
     reference(out)
     body = "\n".join(section(name) for name in figures())
-    (out / "gallery.html").write_text(PAGE.format(body=body), encoding="utf-8")
+    links = " · ".join(f'<a href="#{name}">{name}</a>' for name in figures())
+    (out / "gallery.html").write_text(PAGE.format(body=body, links=links), encoding="utf-8")
