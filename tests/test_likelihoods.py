@@ -432,3 +432,24 @@ def test_the_posterior_is_that_of_a_grid(name):
     assert run.log_marginal_likelihood == pytest.approx(height, abs=0.02)
     mu = run.posterior["mu"].to_numpy()
     assert mu.mean() == pytest.approx(mean, abs=0.005 + 4 * mu.std() / np.sqrt(8000))
+
+
+@pytest.mark.parametrize("effects", ["normal", "student_t"])
+def test_effects_of_equal_estimates_are_sampled_without_a_funnel(effects: str) -> None:
+    """Of normal effects what is sampled is standard normal, whatever mu and tau are."""
+    table = pd.DataFrame({"study": list("abcd"), "estimate": [0.1, 0.9, -0.4, 0.3], "se": 0.3})
+    priors = {"mu": "Normal(0, 2)", "tau": "HalfNormal(1)"}
+    spec = ModelSpec(likelihood="normal", random_effects=effects, priors=priors)
+    model = build_model(spec, bind(spec, table))
+    density = model.compile_logp(vars=[model["z"], model["y"]], jacobian=False)
+    y, z = table["estimate"].to_numpy(), np.array([0.2, -1.5, 1.0, 2.5])
+    for mu, tau in ((0.2, 1e-6), (0.7, 1e-3), (-0.5, 0.3), (4.0, 50.0)):
+        found = float(density({"mu": mu, "tau_log__": np.log(tau), "z": z}))
+        height = np.hypot(1.0, tau / 0.3)
+        effect = tau / height * (z - tau * (mu - y) / (0.09 * height))
+        if effects == "normal":
+            expected = stats.norm.logpdf(z) + stats.norm.logpdf(y, mu, np.hypot(0.3, tau))
+        else:  # the same place, with the density of its effects
+            expected = stats.t.logpdf(effect / tau, 4) - np.log(height)
+            expected = expected + stats.norm.logpdf(y, mu + effect, 0.3)
+        assert found == pytest.approx(expected.sum(), rel=1e-9)

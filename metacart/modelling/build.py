@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metacart.modelling.centring import centring_of
 from metacart.modelling.design import data_of, moderators_of, own_dim
 from metacart.modelling.imputation import design_columns
 from metacart.modelling.likelihoods import Likelihood, Likelihoods, find_likelihood
-from metacart.modelling.nodes import add_parameter, prior_arguments, raised
+from metacart.modelling.nodes import add_parameter, prior_arguments
 from metacart.modelling.origins import add_mixture
 from metacart.modelling.priors import resolve_priors
 from metacart.modelling.spread import tau_levels, tau_names
@@ -67,12 +66,13 @@ def build_model(
     -----
     theta_i = mu + x_i beta + u_s(i) + v_i, u ~ Normal(0, tau) or Student-t, and with a second level
     v ~ Normal(0, tau_within), else v = 0. Where tau differs by level, the effect of a study is one
-    standard effect times the tau of each finding's level. The effects are sampled partially
-    non-centred (Papaspiliopoulos, Roberts and Sköld 2003): z ~ Normal(l m, tau^l) and
-    u = tau^(1 - l) (z - l m), where m is the study's linear predictor and l = t² / (t² + 4 v), 0
-    non-centred to 1 centred, with the study's within-study variance v and a moment estimate t of
-    tau, at most the prior's median; 0 where there are two levels. A centring by the prior alone
-    diverges where tau is small.
+    standard effect times the tau of each finding's level. Effects are sampled as distances from
+    where they would be by their own data, in units that follow tau (a conditional version of what
+    Papaspiliopoulos, Roberts and Sköld 2003 do): with a study's own estimate y, a typical standard
+    error s and h = (1 + tau² / s²)^(1/2), z ~ Normal(tau (m - y) / (s² h), h) and
+    u = tau (z - E z) / h, m being the linear predictor. For a normal estimate of error s, z given
+    all else is Normal(0, 1), whatever m and tau: no funnel is left, neither where tau is near 0
+    nor where it is large. With two levels of effects z ~ Normal(0, 1) and u = tau z.
     """
     import pymc as pm
 
@@ -106,11 +106,11 @@ def build_model(
             taus = [priors[name] for name in tau_names(levels)]
             if levels is None:
                 tau = add_parameter("tau", taus[0])
-                linear = linear + _study_effects(spec, design, likelihood, taus, linear, tau)[group]
+                linear = linear + _study_effects(spec, design, likelihood, linear, tau)[group]
             else:
                 place, first = levels.of_rows(design["x"].to_numpy()), _first(design)
                 tau = _vector("tau", taus, dims="level")[place]
-                effect = _study_effects(spec, design, likelihood, taus, linear, tau[first])
+                effect = _study_effects(spec, design, likelihood, linear, tau[first])
                 own = first[design["group"].to_numpy()]
                 linear = linear + effect[group] * (tau / tau[own])
             if spec.within:
@@ -163,30 +163,41 @@ def _study_effects(
     spec: ModelSpec,
     design: xr.Dataset,
     likelihood: Likelihood,
-    priors: list[Prior],
     linear: Any,
     tau: Any,
 ) -> Any:
     """Return the effect of each study; `tau` is one, or one of each study."""
     import pymc as pm
 
-    group = design["group"].to_numpy()
-    estimate, variance = likelihood.approximate(data_of(design))
-    narrow = min(priors, key=lambda prior: float(prior.quantile(0.5)))
-    centring = centring_of(estimate, variance, design["x"].to_numpy(), group, narrow)
     if spec.within:
-        # centred, two levels of effects diverge where arms have no events or only events
-        centring = np.zeros_like(centring)
-    # other data are centred otherwise in the same graph
-    centring = pm.Data("centring", centring, dims="study")
-    # any fixed centre is right; a study's first row stands for its arms
-    middle = centring * linear[pm.Data("first", _first(design), dims="study")]
-    spread = raised(tau, centring)
-    if spec.random_effects == "student_t":
-        z = pm.StudentT("z", nu=spec.nu, mu=middle, sigma=spread, dims="study")
+        # two levels of effects that know their data diverge where arms have no or only events
+        share, height, middle = tau, 1.0, 0.0
     else:
-        z = pm.Normal("z", mu=middle, sigma=spread, dims="study")
-    return tau * (z - middle) / spread
+        own = _alone(design, likelihood)
+        estimate = pm.Data("estimate_alone", own[0], dims="study")
+        # of one error for all studies, roots and logarithms are taken once
+        precision = pm.Data("precision_alone", 1.0 / own[1])
+        ratio = precision * tau
+        height = pm.math.sqrt(1.0 + ratio * ratio)
+        share = tau / height
+        # any fixed place is right; a study's first row stands for its arms
+        far = linear[pm.Data("first", _first(design), dims="study")] - estimate
+        middle = (share * precision * precision) * far
+    if spec.random_effects == "student_t":
+        z = pm.StudentT("z", nu=spec.nu, mu=middle, sigma=height, dims="study")
+    else:
+        z = pm.Normal("z", mu=middle, sigma=height, dims="study")
+    return share * (z - middle)
+
+
+def _alone(design: xr.Dataset, likelihood: Likelihood) -> tuple[NDArray[np.float64], float]:
+    """Return where each study would be by its own data, and the error of a typical one."""
+    group, number = design["group"].to_numpy(), design.sizes["study"]
+    estimate, variance = likelihood.approximate(data_of(design))
+    precision = np.bincount(group, 1.0 / variance, minlength=number)
+    pulled = np.bincount(group, estimate / variance, minlength=number)
+    # no error is typical of very unequal ones: their geometric mean errs least
+    return pulled / precision, float(np.exp(-0.5 * np.log(precision).mean()))
 
 
 def _first(design: xr.Dataset) -> NDArray[np.intp]:
