@@ -320,7 +320,7 @@ def test_all_faults_stand_in_one_message():
         bind(ModelSpec(likelihood="binomial", moderators=["scfv"]), table)
     message = str(refusal.value)
     assert "column 'events': this column is missing" in message
-    assert "did you mean 'event'?" in message
+    assert "rename 'event' to 'events'" in message
     assert "moderator 'scfv'" in message
 
 
