@@ -292,6 +292,11 @@ def test_a_numeric_moderator_has_a_default_prior_a_standard_deviation_of_its_own
             ["no value in row 2 (b), row 5 (d)"],
         ),
         ({"moderators": ["age"]}, {"age": 3.0}, ["the one value 3"]),
+        (
+            {"moderators": ["year"]},
+            {"year": [2017, 2019, 2020, 2021, 2023]},
+            ["2017 to 2023, far from 0, where mu would stand", 'reference={"year": 2020}'],
+        ),
         ({"moderators": ["age"]}, {"age": [1.0, 2.0, 3.0, 4.0, np.inf]}, ["not finite"]),
         (
             {"moderators": ["scfv"], "reference": {"scfv": "murin"}},

@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 
 # beyond these a moderator is the intercept to floating point, or overflows
 _LARGEST, _SPREAD, _DISTINCT = 1e12, 1e-6, 1e-8
+# how many times as far from 0 as from each other: there the prior of mu would say what the slope is
+_FAR = 20.0
 
 
 def read_moderators(spec: ModelSpec, evidence: pd.DataFrame) -> tuple[Moderator, ...]:
@@ -184,6 +186,12 @@ def _read(name: str, values: list[Any], spec: ModelSpec, faults: list[Fault]) ->
                     "another unit, or the distance from their middle",
                 )
             )
+        elif name not in spec.reference and np.abs(numbers).min() > _FAR * np.ptp(numbers):
+            found = (
+                f"{numbers.min():.10g} to {numbers.max():.10g}, far from 0, where mu would stand"
+            )
+            attempt = f'reference={{"{name}": {np.median(numbers):.4g}}}'
+            faults.append(Fault(place, found, "a reference near the values", attempt))
         else:
             return _read_number(name, spec, faults)
         return None
