@@ -657,9 +657,10 @@ def test_where_the_prior_of_mu_holds_is_said_of_numeric_moderators(
 ) -> None:
     (here / "by_year.toml").write_text(
         MODEL.replace("by_origin", "by_year").replace('"scfv"', '"year"')
+        + "reference = {year = 2020}\n"
     )
     result = run("fit", "by_year.toml", "--out", "fit.nc", "--quiet")
-    assert "mu is where year = 0, and its prior holds there." in " ".join(result.out.split())
+    assert "mu is where year = 2020, and its prior holds there." in " ".join(result.out.split())
 
 
 def test_forest(run: Callable[..., Run], stored: dict[str, Any], here: Path) -> None:

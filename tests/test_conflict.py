@@ -295,7 +295,7 @@ def test_the_figure_shows_the_node_split_and_says_what_has_none() -> None:
 
 
 def test_a_study_without_a_fit_stands_last_with_its_reason() -> None:
-    data = COUNTS.iloc[:3].assign(scfv=["murine", "human", "human"], total=200)
+    data = COUNTS.iloc[:3].assign(scfv=["murine", "human", "human"], total=20_000)
     spec = mc.ModelSpec(likelihood="binomial", moderators=("scfv",))
     fit = mc.fit(spec, data, method="exact", draws=2000, seed=4, progress=False)
     pc = mc.plot_conflict(fit, backend="none", progress=False)

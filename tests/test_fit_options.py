@@ -33,7 +33,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     class Engines:
         def __init__(self, **options: Any) -> None:
             given.append(options)
-            self.seed = options["seed"]
+            self.seed, self.progress = options["seed"], options["progress"]
 
         def draw(self, spec: mc.ModelSpec, design: Any, **options: Any) -> None:
             given[-1]["findings"] = design.sizes["finding"]

@@ -219,7 +219,7 @@ def test_outcomes_of_the_folder_are_known(here: Path) -> None:
 
 
 def test_a_disk_that_is_full_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = Path.write_text
+    written = Path.write_bytes
 
     def refuse(path: Path, *given: Any, **options: Any) -> int:
         if path.name.startswith(".roe2024"):
@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_leaves_nothing(here: Path, monkeypatch: pytest.Monk
         return written(path, *given, **options)
 
     table = write(HEADER + ROW + ROW.replace("doe2024", "roe2024").replace("/doe", "/roe"))
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(mc.InputError, match=r"roe2024.toml: cannot be written: No space left"):
         mc.import_studies(table, out="mine")
     assert [path.name for path in here.iterdir()] == ["counts.csv"]

@@ -244,12 +244,14 @@ MODERATED = COUNTS.assign(
 @pytest.mark.parametrize("at", [None, {"scfv": "human"}])
 def test_moderators_keep_their_priors_and_references(at: dict[str, Any] | None) -> None:
     """A numeric moderator has a prior by its spread in the whole; so it has without a cohort."""
-    spec = mc.ModelSpec(likelihood="binomial", moderators=("scfv", "year"))
+    spec = mc.ModelSpec(
+        likelihood="binomial", moderators=("scfv", "year"), reference={"year": 2018}
+    )
     table = mc.leave_one_out(mc.fit(spec, MODERATED, method="exact", seed=4), at=at)
     spread = float(np.std(MODERATED["year"], ddof=1))
     pinned = spec.model_copy(
         update={
-            "reference": {"scfv": "human"},
+            "reference": {"scfv": "human", "year": 2018},
             "priors": {"beta": {"scfv": "Normal(0, 1)", "year": f"Normal(0, {1 / spread})"}},
         }
     )

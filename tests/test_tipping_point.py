@@ -311,7 +311,7 @@ def test_counts_of_a_study_whose_ratio_entered_come_from_its_file() -> None:
 
 
 def test_a_null_study_without_its_moderator_is_a_row_with_the_reason() -> None:
-    spec = COMMON.model_copy(update={"moderators": ("year",)})
+    spec = COMMON.model_copy(update={"moderators": ("year",), "reference": {"year": 2020}})
     table = mc.selection_sensitivity(fitted(spec, TABLE.assign(year=[2018, 2019, 2021, 2022])))
     null = table[table["pool"] == "null study added"]
     assert null["median"].isna().all()
@@ -542,7 +542,10 @@ def test_a_numeric_moderator_has_its_figure_on_the_page(tmp_path: Any) -> None:
     from metacart.report.figures import Drawer
     from metacart.report.regression_part import regression_part
 
-    spec, drawer = COMMON.model_copy(update={"moderators": ("year",)}), Drawer(tmp_path)
+    spec, drawer = (
+        COMMON.model_copy(update={"moderators": ("year",), "reference": {"year": 2020}}),
+        Drawer(tmp_path),
+    )
     part: Any = regression_part(fitted(spec, TABLE.assign(year=[2018, 2019, 2021, 2022])), drawer)
     name, figure = part.blocks[0].figure
     assert name == "regression-year"

@@ -333,7 +333,7 @@ def cache(
     folder: Kept = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept.")] = False,
 ) -> int:
-    """Show where fits and figures are kept and how much that is, or remove them."""
+    """Show, or remove, the fits and figures that are kept."""
     kept = cache_in(folder)
     if kept is None:
         screen.say("no folder of yours keeps fits")
