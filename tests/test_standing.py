@@ -15,6 +15,7 @@ from metacart.evidence.library import load_studies
 from metacart.inference.records import evidence_of
 from metacart.report.check_words import finding_words
 from metacart.report.recorded_calibration import calibration_words, recorded_calibrations
+from metacart.report.refit_words import no_answer_words
 from metacart.report.standing_blocks import _conflict_words, _cumulative_words, standing_blocks
 from metacart.scales import SCALES
 
@@ -128,6 +129,44 @@ def test_years_that_give_no_answer_and_those_that_do(found: Any) -> None:
         f"Year by year: the papers before {frame['value'].max()} alone give no population average: "
         "cannot be fitted: why."
     )
+
+
+# what the parts of the shipped questions lack, by the faults of the reader itself: a change of
+# their words shows here
+_LACKING = {
+    "nothing to compare with, for no arm has “same product again: no”": {
+        "moderators": ("same_product",),
+        "reference": {"same_product": False},
+    },
+    "nothing to compare, for every arm has “target: CD22”": {"moderators": ("target",)},
+    "“age group” follows from “scFv origin” here: their effects cannot be told apart": {
+        "moderators": ("scfv", "age_group")
+    },
+}
+
+
+@pytest.mark.parametrize("words", _LACKING)
+def test_a_part_that_cannot_be_fitted_is_told_in_plain_words(words: str) -> None:
+    spec = mc.ModelSpec(id="part", likelihood="binomial", **_LACKING[words])
+    evidence = pd.DataFrame(
+        {
+            "study": ["a", "b", "c"],
+            "events": [3, 4, 5],
+            "total": [9, 9, 9],
+            "target": ["CD22"] * 3,
+            "same_product": [True] * 3,
+            "scfv": ["murine", "human", "murine"],
+            "age_group": ["adult", "child", "adult"],
+        }
+    )
+    with pytest.raises(mc.InputError) as found:
+        mc.fit(spec, evidence, progress=False)
+    fault = found.value.faults[0]
+    assert no_answer_words(f"cannot be fitted: {fault.place}: {fault.found}") == words
+
+
+def test_other_reasons_stay_as_they_are() -> None:
+    assert no_answer_words("cannot be used: R̂ 1.2") == "cannot be used: R̂ 1.2"
 
 
 def test_counts_without_any_event_say_what_the_prior_says() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metacart.evidence.collection import Studies
+from metacart.report.refit_words import no_answer_words
 from metacart.report.tables import Column, Row, Table, table_of
 from metacart.report.words import capital, estimate, number_word
 from metacart.scales import Scale
@@ -51,7 +52,7 @@ def leave_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Table:
     for row in rows[1:]:
         if row["median"] != row["median"]:
             names = ", ".join(studies[name].label for name in row["studies"].split(", "))
-            body.append(Row((names, row["computed"], "no answer")))
+            body.append(Row((names, no_answer_words(row["computed"]), "no answer")))
     most = (
         f": of {len(others)} the {number_word(_SHOWN)} that move it most"
         if len(others) > _SHOWN

@@ -15,6 +15,7 @@ from metacart.modelling.design import moderators_of, scale_of
 from metacart.plots.facts import coefficient_words
 from metacart.report.leave_table import headline_of
 from metacart.report.parts import Block
+from metacart.report.refit_words import no_answer_words
 from metacart.report.tables import Column, Row, Table, table_of
 from metacart.report.words import (
     capital,
@@ -138,9 +139,8 @@ def _influence_table(frame: pd.DataFrame, studies: Studies) -> Table:
     body = []
     for row in frame.head(_SHOWN).to_dict("records"):
         shifts = [decimals(row[name]) if row[name] == row[name] else "" for name in _SYMBOLS]
-        body.append(
-            (_labels(row["studies"], studies), *shifts, decimals(row["k_hat"]), row["computed"])
-        )
+        computed = no_answer_words(row["computed"])
+        body.append((_labels(row["studies"], studies), *shifts, decimals(row["k_hat"]), computed))
     most = f": of {len(frame)} the {number_word(_SHOWN)} that move it most"
     return table_of(
         "Influence: posterior mean without these papers minus that with them, in posterior SDs"
@@ -224,7 +224,7 @@ def _conflict_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scale
                     form(row["observed"]) if known else "",
                     f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})"
                     if known
-                    else row["computed"],
+                    else no_answer_words(row["computed"]),
                     _p(row["p_two_sided"]) if known else "",
                 ),
                 "strong" if row["conflict"] else "",
@@ -282,7 +282,7 @@ def _cumulative_words(frame: pd.DataFrame, scale: Scale) -> str:
     if len(known) == 1:
         return (
             f"Year by year: the papers before {last['value']} alone give no {name}: "
-            f"{rows[0]['computed']}."
+            f"{no_answer_words(rows[0]['computed'])}."
         )
     steady = len(known) - 1
     while steady and last["lower"] <= known[steady - 1]["median"] <= last["upper"]:
@@ -314,7 +314,7 @@ def _cumulative_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Ta
                 str(row["value"]),
                 join(studies[each].label for each in entered),
                 str(row["step"]),
-                estimate(row, scale) if known else f"no answer: {row['computed']}",
+                estimate(row, scale) if known else f"no answer: {no_answer_words(row['computed'])}",
             )
         )
     return table_of(
