@@ -892,11 +892,11 @@ def test_columns_and_values_of_the_account(study: Callable[..., Study]) -> None:
         "grades 0: 1, 1–2: 19, 3–5: 20",
         "4/10 v 9/9",
         "HR 0.25 (0.068–0.915)",
-        "70% at 12 months",
-        "91% (50.8–98.7%) v 50% at 1.5 years",
+        "70 % at 12 months",
+        "91 % (50.8–98.7 %) v 50 % at 1.5 years",
         "median 11.6 (4–?) months",
         "not reached",
-        "25% quantile 90 days",
+        "25 % quantile 90 days",
     ]
     assert table["finding"].tolist() == list(range(9))
     assert table["used"].tolist() == [True] + 8 * [False]

@@ -19,7 +19,7 @@ def comparison_words(row: Mapping[str, Any]) -> str:
     >>> comparison_words({"events": 2, "total": 27, "control_events": 9, "control_total": 18})
     '2/27 v 9/18'
     >>> comparison_words({"survival": 0.77, "control_survival": 0.364})
-    '77% v 36%'
+    '77 % v 36 %'
     """
     known = {name: row.get(name) for name in _OF_GROUPS}
     events, total, control, of, survival, without = (
@@ -28,7 +28,7 @@ def comparison_words(row: Mapping[str, Any]) -> str:
     if None not in (events, total, control, of):
         return f"{events:.0f}/{total:.0f} v {control:.0f}/{of:.0f}"
     if survival is not None and without is not None:
-        return f"{100 * survival:.0f}% v {100 * without:.0f}%"
+        return f"{100 * survival:.0f} % v {100 * without:.0f} %"
     return ""
 
 
@@ -67,12 +67,12 @@ def value_words(finding: Finding) -> str:
     if quantile.lower is not None or quantile.upper is not None:
         ends = (quantile.lower, quantile.upper)
         limits = f" ({'–'.join('?' if end is None else f'{end:g}' for end in ends)})"
-    name = "median" if quantile.probability == 0.5 else f"{100 * quantile.probability:g}% quantile"
+    name = "median" if quantile.probability == 0.5 else f"{100 * quantile.probability:g} % quantile"
     return f"{name} {quantile.estimate:g}{limits} {quantile.unit}s"
 
 
 def _share(point: Survival | SurvivalPoint) -> str:
-    estimate = f"{100 * (point.estimate or 0.0):g}%"
+    estimate = f"{100 * (point.estimate or 0.0):g} %"
     if point.lower is None or point.upper is None:
         return estimate
-    return f"{estimate} ({100 * point.lower:g}–{100 * point.upper:g}%)"
+    return f"{estimate} ({100 * point.lower:g}–{100 * point.upper:g} %)"

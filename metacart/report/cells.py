@@ -125,7 +125,7 @@ def spread_words(spread: Spread | None) -> str:
     if spread is None:
         return "not stated"
     unit = f" {spread.unit}s" if spread.unit else ""
-    text = f"median {spread.median:,g}{unit}"
+    text = f"median {spread.median:.12g}{unit}"
     if spread.lower is not None and spread.upper is not None:
-        text += f" ({_SPREADS[spread.interval]} {spread.lower:,g} to {spread.upper:,g})"
-    return text.replace(",", "\u00a0")
+        text += f" ({_SPREADS[spread.interval]} {spread.lower:.12g} to {spread.upper:.12g})"
+    return text

@@ -10,7 +10,7 @@ from metacart.inference.records import spec_of
 from metacart.records.priors import parse_prior
 from metacart.report.basis import Basis
 from metacart.report.guidelines.items import rows_of
-from metacart.report.words import capital, count_of, join
+from metacart.report.words import capital, count_of, grouped, join
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,13 +75,13 @@ def _symbol(name: str) -> str:
 
 def _computed(fit: xr.DataTree) -> str:
     sizes = fit["posterior"].sizes
-    draws = f"{sizes['chain'] * sizes['draw']:,}".replace(",", "\u00a0")
+    draws = grouped(sizes["chain"] * sizes["draw"])
     if str(fit.attrs["method"]) == "exact":
         trust = ""
         if "pareto_k" in fit.attrs:
             trust = (
                 f" (Pareto k̂ {float(fit.attrs['pareto_k']):.2f}, effective sample size "
-                f"{float(fit.attrs['importance_ess']):.0f})".replace("-", "−")
+                f"{grouped(float(fit.attrs['importance_ess']))})".replace("-", "−")
             )
         effects = "The parameters were "
         if "tau" in fit["posterior"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metacart.report.check_tables import ENGINES
-from metacart.report.words import capital, count_of, decimals, join
+from metacart.report.words import capital, count_of, decimals, grouped, join
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +20,13 @@ def diagnosis_words(fit: xr.DataTree, frame: pd.DataFrame) -> str:
     whole = frame.iloc[0]
     if fit.attrs["method"] == "exact":
         parts = [f"Pareto k̂ of the importance weights {decimals(whole['pareto_k'])}"]
-        parts.append(f"effective sample size {whole['importance_ess']:.0f}")
+        parts.append(f"effective sample size {grouped(whole['importance_ess'])}")
     else:
         parts = [f"{count_of(int(whole['divergences']), 'divergent transition')}"]
         if frame["r_hat"].notna().any():
             parts.append(f"largest R̂ {frame['r_hat'].max():.3f}")
         smallest = frame[["ess_bulk", "ess_tail"]].min().min()
-        parts.append(f"smallest effective sample size {smallest:.0f}")
+        parts.append(f"smallest effective sample size {grouped(smallest)}")
     gate = "" if fit.attrs["converged"] else f" The gate: {frame.attrs['gate']}."
     return f"{verdict} {capital(join(parts))}.{gate}"
 
@@ -37,7 +37,7 @@ def record_of(fit: xr.DataTree) -> dict[str, str]:
     made = "resampled by their importance weights" if exact else "after tuning"
     return {
         "Seed": str(fit.attrs["seed"]),
-        "Draws": f"{sizes['chain']} chains of {sizes['draw']}, {made}",
+        "Draws": f"{sizes['chain']} chains of {grouped(sizes['draw'])}, {made}",
         "Method": ENGINES.get(str(fit.attrs["method"]), str(fit.attrs["method"])),
         "Hash of the question": str(fit.attrs["spec_hash"]),
         "Hash of the evidence": str(fit.attrs["evidence_hash"]),

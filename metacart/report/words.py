@@ -23,6 +23,7 @@ __all__ = [
     "event_of",
     "exposed_words",
     "exposure_words",
+    "grouped",
     "interval",
     "join",
     "level_word",
@@ -130,6 +131,18 @@ def count_of(number: int, noun: str, plural: str = "") -> str:
     """Return ``one study`` or ``four studies``."""
     plural = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
     return f"{number_word(number)} {noun if number == 1 else plural}"
+
+
+def grouped(number: float) -> str:
+    r"""Return a whole number with its thousands apart from five digits on.
+
+    Examples
+    --------
+    >>> grouped(2548), grouped(16000).replace("\u00a0", " ")
+    ('2548', '16 000')
+    """
+    text = f"{number:.0f}"
+    return text if len(text.lstrip("-")) < 5 else f"{number:,.0f}".replace(",", "\u00a0")
 
 
 def join(parts: Iterable[str], word: str = "and") -> str:
