@@ -232,13 +232,15 @@ def _conflict_table(frame: pd.DataFrame, labels: Mapping[str, str], scale: Scale
         )
     unit = ", rates in % of patients" if scale.is_rate else ""
     most = f": of {len(found)} the {number_word(_SHOWN)} least expected"
+    # reasons are broken over lines, numbers are not
+    reasons = found["p_two_sided"].head(_SHOWN).isna().any()
     return table_of(
         f"Conflict: each finding beside what a fit without its cohort predicts{unit}"
         + (most if len(found) > _SHOWN else ""),
         [
             Column("Finding", "text"),
             Column("Reported", "number"),
-            Column("Predicted from the others (95 %)", "number"),
+            Column("Predicted from the others (95 %)", "text" if reasons else "number"),
             Column("Two-sided p", "number"),
         ],
         body,
@@ -317,13 +319,15 @@ def _cumulative_table(frame: pd.DataFrame, studies: Studies, scale: Scale) -> Ta
                 estimate(row, scale) if known else f"no answer: {no_answer_words(row['computed'])}",
             )
         )
+    # reasons are broken over lines, numbers are not
+    reasons = any(row[-1].startswith("no answer") for row in body)
     return table_of(
         f"{capital(name)} of all papers up to a year, fitted with the same priors",
         [
             Column("Up to"),
             Column("Papers that entered", "text"),
             Column("Studies", "number"),
-            Column("Median (95 % interval)", "number"),
+            Column("Median (95 % interval)", "text" if reasons else "number"),
         ],
         body,
     )
