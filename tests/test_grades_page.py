@@ -31,7 +31,13 @@ def test_the_page_shows_each_study_and_says_what_it_does_not_show(made: Any) -> 
     folder = Path(written.page).parent / "crs_grades"
     for name in ("grades.svg", "grades.png", "grades.csv", "summary.csv", "flow.svg"):
         assert (folder / name).exists()
-    for words in ("grade 3 or higher", "graded by Penn", "A forest plot", "P(grade ≥ g)"):
+    for words in (
+        "grade 3 or higher",
+        "graded by Penn",
+        "τ of the spacing</th>",
+        "A forest plot",
+        "P(grade ≥ g)",
+    ):
         assert words in text
     assert int(fit["sample_stats"]["diverging"].sum()) == 0
     table = mc.grade_table(fit)

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["answered_several", "several_answer", "several_table"]
 
 _FIRST = "population average"
-_SYMBOLS = {"tau": "τ"}
+_SYMBOLS = {"tau": "τ", "tau_spacing": "τ of the spacing"}
 _PLANE = "Benefit against risk: studies, the population average and the next study."
 
 
