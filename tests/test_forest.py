@@ -702,6 +702,14 @@ def test_two_models_of_one_outcome_share_subgroups(fits: dict[str, xr.DataTree])
     assert {*drawn(pc, "diamond")} == {*drawn(pc, "diamond_2")}
     assert {*texts(pc, "probability")} == {*texts(pc, "probability_2")}
     assert "weak prior: 7 studies" in notes(pc)
+    # the headings of two fits do not read as those of one
+    table = pc.get_target(None, {"column": "table"})
+    before, after = (
+        table.findobj(lambda artist, name=name: artist.get_gid() == f"heading_{name}")[0]
+        for name in ("effect", "evidence_2")
+    )
+    apart = after.get_window_extent().x0 - before.get_window_extent().x1
+    assert apart / table.figure.dpi > 0.4
 
 
 @pytest.mark.parametrize("first", ["subgroups", "none"])

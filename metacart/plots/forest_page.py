@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -43,6 +43,7 @@ __all__ = ["Choices", "Forest", "Shown", "open_forest"]
 
 _PANEL = 3.1  # inches of one panel, and of each of several
 _PANELS = 2.2
+_BLOCK = 0.3  # more room, in inches, before the columns of a further fit
 _FEW = 4
 _BESIDE = ("study", "evidence", "forest", "effect", "risk_of_bias")
 
@@ -229,6 +230,7 @@ def _parts(
         blocks += [(None, [name for name in shared if name == "risk_of_bias"])]
     parts: list[Column | Panel | Grid] = []
     for shown, names in blocks:
+        begun = len(parts)
         for name in names:
             if name == "risk_of_bias":
                 parts += [] if bias is None else [bias.grid]
@@ -236,6 +238,14 @@ def _parts(
                 parts.append(_shared(name, lines, layout, choices))
             else:
                 parts.append(_own(name, shown or panels[0], lines, layout, choices))
+        if shown is None or not shown.suffix:
+            continue
+        for place, part in enumerate(parts[begun:], start=begun):
+            if isinstance(part, Column) and any(part.cells.values()):
+                # the headings of two fits would else read as those of one
+                parts[place] = replace(part, before=_BLOCK)
+            if not isinstance(part, Column) or any(part.cells.values()):
+                break  # a column without cells is left out
     return parts
 
 

@@ -143,11 +143,13 @@ def _cells(part: Column, bold: set[str]) -> dict[str, str]:
 
 def _gaps(parts: Sequence[Part]) -> list[float]:
     """Return the room after each part: two panels need more, for the words at their ends."""
-    pairs = zip(parts, [*parts[1:], None], strict=True)
-    return [
-        0.0 if after is None else GAP + 0.2 * all(isinstance(p, Panel) for p in (part, after))
-        for part, after in pairs
-    ]
+    gaps = [GAP] * (len(parts) - 1)
+    for number, (part, after) in enumerate(pairwise(parts)):
+        if isinstance(part, Panel) and isinstance(after, Panel):
+            gaps[number] += 0.2
+        elif isinstance(after, Column):
+            gaps[number] += after.before
+    return [*gaps, 0.0]
 
 
 def _fitted(

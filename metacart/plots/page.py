@@ -61,6 +61,8 @@ class Column:
         Inches beyond which cells are wrapped.
     spans : frozenset of str
         Rows whose cell may run on over the next columns, which are empty there.
+    before : float
+        Further free room at its left, in inches: where another block of columns begins.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Column:
     align: Align = "left"
     widest: float = 2.4
     spans: frozenset[str] = frozenset()
+    before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
