@@ -116,6 +116,14 @@ def test_help_shows_an_example(command: tuple[str, ...], run: Callable[..., Run]
     assert f"Example: {' '.join(('metacart', *command))}" in result.out
 
 
+def test_a_file_is_no_folder_for_a_figure(run: Callable[..., Run], here: Path) -> None:
+    (here / "notes").write_text("mine")
+    result = run("forest", "cr_rate", "--out", "notes/forest.svg")
+    assert result.status == 2
+    words = " ".join(result.err.split())
+    assert f"--out: '{here / 'notes'}' is a file; allowed: a folder; try: another place" in words
+
+
 def test_a_list_of_commands_shows_whole_sentences(run: Callable[..., Run]) -> None:
     for command in ((), ("studies",)):
         commands = run(*command, "--help").out.partition("Commands:")[2]

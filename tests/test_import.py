@@ -233,6 +233,14 @@ def test_a_disk_that_is_full_leaves_nothing(here: Path, monkeypatch: pytest.Monk
     assert [path.name for path in here.iterdir()] == ["counts.csv"]
 
 
+def test_a_file_where_a_folder_is_wanted(here: Path) -> None:
+    table = write(HEADER + ROW)
+    (here / "mine").write_text("notes")
+    with pytest.raises(mc.InputError, match="mine: a file; allowed: a folder"):
+        mc.import_studies(table, out="mine")
+    assert (here / "mine").read_text() == "notes"
+
+
 def test_other_kinds_of_values(here: Path) -> None:
     header = HEADER.replace("events,total,printed", "kind,grades,grading,estimate,lower,upper")
     header = header.replace("\n", ",time,unit\n")

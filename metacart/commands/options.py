@@ -185,7 +185,9 @@ def check_out(out: Path, formats: Sequence[str]) -> None:
     if out.is_dir():
         raise InputError(Fault("--out", f"'{out}' is a folder", allowed))
     above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    if not above.is_dir():
+        raise InputError(Fault("--out", f"'{above}' is a file", "a folder", "another place"))
+    if not os.access(above, os.W_OK):
         raise InputError(Fault("--out", f"'{above}' cannot be written to", "a folder of yours"))
 
 

@@ -36,11 +36,13 @@ def write_files(files: Mapping[Path, str | bytes], *, replace: bool = False) -> 
     faults = [] if replace else faults_of_new(files)
     folders = [path for path in files if path.is_dir()]
     faults += [Fault("", "a folder", "a file", path=shown_path(path)) for path in folders]
+    above = {parent for path in files for parent in path.parents}
+    in_the_way = sorted(path for path in above if path.exists() and not path.is_dir())
+    faults += [Fault("", "a file", "a folder", path=shown_path(path)) for path in in_the_way]
     if faults:
         raise InputError(faults)
     ours = f"{os.getpid()}.{get_ident()}.partial"  # of this thread
     waiting = {path: path.with_name(f".{path.name}.{ours}") for path in files}
-    above = {parent for path in files for parent in (path.parent, *path.parents)}
     made = sorted((folder for folder in above if not folder.exists()), reverse=True)
     done: list[Path] = []
     try:
