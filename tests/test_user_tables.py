@@ -70,7 +70,7 @@ def test_a_frame_of_another_library_is_named_and_how_to_turn_it() -> None:
 
     DataFrame.__module__ = "polars.dataframe.frame"
     with pytest.raises(InputError) as refusal:
-        mc.fit(COUNTS, DataFrame())  # type: ignore[arg-type]
+        mc.fit(COUNTS, DataFrame())
     assert str(refusal.value) == (
         "evidence: a polars DataFrame; allowed: a DataFrame of pandas; try: evidence.to_pandas()"
     )
@@ -78,7 +78,7 @@ def test_a_frame_of_another_library_is_named_and_how_to_turn_it() -> None:
 
 def test_a_table_in_the_place_of_question_or_studies_says_where_it_belongs() -> None:
     with pytest.raises(InputError) as refusal:
-        mc.fit(TABLE, COUNTS)  # type: ignore[arg-type]
+        mc.fit(TABLE, COUNTS)
     assert str(refusal.value).startswith("model: a DataFrame is no path; ")
     assert str(refusal.value).endswith("its table second: fit(spec, evidence)")
     with pytest.raises(InputError, match=r"studies: a DataFrame; .*fit\(spec, table\)"):
@@ -87,7 +87,7 @@ def test_a_table_in_the_place_of_question_or_studies_says_where_it_belongs() -> 
 
 def test_fits_side_by_side_go_by_name() -> None:
     with pytest.raises(InputError, match=r"fit: a list; .*a dict with a name for each"):
-        mc.plot_forest([1, 2])  # type: ignore[arg-type]
+        mc.plot_forest([1, 2])
 
 
 def test_what_a_terminal_shows_is_short_and_without_defaults() -> None:
